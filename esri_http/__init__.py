@@ -1,0 +1,73 @@
+"""A small, fast, safe HTTP client for Esri web GIS, built on urllib3.
+
+::
+
+    from esri_http import EsriSession, EsriGenTokenAuth
+
+    with EsriSession(auth=EsriGenTokenAuth("https://gis.example.com/portal", username="amy", password="secret")) as session:
+        answer = session.get(".../FeatureServer/0/query", params={"where": "1=1", "outFields": "*", "f": "json"})
+
+Names are loaded when they are first used; importing the package loads nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ._version import __version__
+
+if TYPE_CHECKING:
+    from .auth.base import ACCEPT, REPLAY, AuthRun, BaseEsriAuth, SupportMultiAuth, Verdict
+    from .auth.basic import EsriBasicAuth
+    from .auth.chain import AuthChain
+    from .auth.generate_token import EsriGenTokenAuth
+    from .auth.static_tokens import EsriAPIKeyAuth, EsriUserTokenAuth
+    from .messages.request import Request
+    from .messages.response import Response
+    from .session import EsriSession
+    from .words.clock import Clock
+    from .words.errors import (
+        ArcGISLoginError, BodyNotReplayableError, CertificateError, CertificateFileError, ConfigurationError, ConnectError,
+        ConnectionLostError, ConnectTimeoutError, DeadlineExceededError, EsriHttpError, EsriHttpResponseError, EsriTimeoutError,
+        InteractionRequiredError, InvalidHeaderError, InvalidJsonError, InvalidRequestError, InvalidUrlError, MissingPackageError,
+        ProtocolError, ProxyError, ReadTimeoutError, RedirectError, RedirectRefusedError, SignInError, TlsError, TokenRequestError,
+        TooManyRedirectsError, TransportError,
+    )  # fmt: skip
+
+_HOMES = {
+    "session": ("EsriSession",),
+    "auth.base": ("ACCEPT", "REPLAY", "AuthRun", "BaseEsriAuth", "SupportMultiAuth", "Verdict"),
+    "auth.basic": ("EsriBasicAuth",),
+    "auth.chain": ("AuthChain",),
+    "auth.generate_token": ("EsriGenTokenAuth",),
+    "auth.static_tokens": ("EsriAPIKeyAuth", "EsriUserTokenAuth"),
+    "messages.request": ("Request",),
+    "messages.response": ("Response",),
+    "words.clock": ("Clock",),
+    "words.errors": (
+        "ArcGISLoginError", "BodyNotReplayableError", "CertificateError", "CertificateFileError", "ConfigurationError",
+        "ConnectError", "ConnectionLostError", "ConnectTimeoutError", "DeadlineExceededError", "EsriHttpError",
+        "EsriHttpResponseError", "EsriTimeoutError", "InteractionRequiredError", "InvalidHeaderError", "InvalidJsonError",
+        "InvalidRequestError", "InvalidUrlError", "MissingPackageError", "ProtocolError", "ProxyError", "ReadTimeoutError",
+        "RedirectError", "RedirectRefusedError", "SignInError", "TlsError", "TokenRequestError", "TooManyRedirectsError",
+        "TransportError",
+    ),
+}  # fmt: skip
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = ["__version__", *_HOME_OF]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

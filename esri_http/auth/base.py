@@ -1,0 +1,131 @@
+"""What a sign-in handler is: a shared, thread-safe object that makes one `AuthRun` for every request."""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING, Any, NamedTuple, Union
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+    from typing import Protocol
+
+    from ..messages.request import Request
+    from ..messages.response import Response
+    from ..words.clock import Clock
+    from ..words.origins import Origin
+
+    class Wire(Protocol):
+        """What a handler may ask of the floors below while a request is under way."""
+
+        clock: Clock
+        referer: str | None
+
+        def send(self, request: Request) -> Response:
+            """Send a request of the handler's own, through the handlers to its left only; no redirect is followed."""
+
+        def left_of(self, count: int) -> Wire:
+            """The same wire as the handler at place `count` of a chain may use it."""
+
+        @property
+        def peer_certificate(self) -> bytes | None:
+            """The DER certificate of the server that answered last on this exchange's lane; `None` without TLS or lane."""
+
+        @property
+        def memory(self) -> dict[str, Any]:
+            """What is remembered of the lane's connection for as long as it lives; empty without a lane."""
+
+        def pin(self) -> None:
+            """The next leg must go over the same connection."""
+
+
+class Verdict(enum.Enum):
+    """What a handler says to an answer."""
+
+    ACCEPT = "accept"  # nothing to do; the answer goes on
+    REPLAY = "replay"  # drop this answer, ask `before_request` again and send again
+
+
+ACCEPT = Verdict.ACCEPT
+REPLAY = Verdict.REPLAY
+Answer = Union[Verdict, "Response"]
+
+
+class Audience(NamedTuple):
+    """For whom a request is. `own`: the caller named this origin; it was not a redirect that led to it."""
+
+    origin: Origin
+    own: bool = True
+    trusted: frozenset[Origin] = frozenset()
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether the caller listed the origin in `trusted_origins`."""
+        return self.origin in self.trusted
+
+
+class AuthRun:
+    """One handler's part in one request to one origin. Lives as long as that request; never shared between threads."""
+
+    lane_identity: Hashable | None = None
+    """For a sign-in that lives on the connection (NTLM, Negotiate): everything that decides who we are on it. The exchange
+    then leases a lane for that identity. `None`: any connection will do."""
+
+    def before_request(self, request: Request, wire: Wire) -> Request:
+        """The request as it should go out: the same one, or a changed copy. Asked again for every replay."""
+        return request
+
+    def on_response(self, request: Request, response: Response, wire: Wire) -> Answer:
+        """`ACCEPT`, `REPLAY`, or another response that takes the place of this one.
+
+        May look at status and header fields freely, at the content only through `response.peek()` or `esri_error`.
+        """
+        return ACCEPT
+
+
+INERT = AuthRun()
+
+
+class SupportMultiAuth:
+    """Gives a handler `+` and `&`: in ``a + b``, `a` is nearer the wire, and what `b` sends itself goes through `a`."""
+
+    def __add__(self, other: Any) -> Any:
+        from .chain import AuthChain
+
+        return AuthChain(self, other)
+
+    def __radd__(self, other: Any) -> Any:
+        from .chain import AuthChain
+
+        return AuthChain(other, self)
+
+    __and__ = __add__
+    __rand__ = __radd__
+
+
+class BaseEsriAuth(SupportMultiAuth):
+    """Base of all handlers, and yours to inherit from. An instance may be shared by any number of threads and sessions.
+
+    Either override `begin` and return an `AuthRun`; or, as for other Python HTTP clients, override `__call__` to change
+    the request (``request.headers[...] = ...``) and there register `response_hook`.
+    """
+
+    def begin(self, audience: Audience) -> AuthRun:
+        """The run for one request to `audience`; `INERT` where this handler has nothing to say to that origin."""
+        if type(self).__call__ is not BaseEsriAuth.__call__:
+            from .callables import CallableRun
+
+            return CallableRun(self) if audience.own or audience.is_trusted else INERT
+        return INERT
+
+    def __call__(self, request: Any) -> Any:
+        """Change a request and return it; for subclasses in the common style."""
+        return request
+
+    def response_hook(self, response: Any, **kwargs: Any) -> Any:
+        """Look at an answer and return it, or another; for subclasses that register it in `__call__`."""
+        return response
+
+    @property
+    def token(self) -> Any:
+        """The ArcGIS token (str), or `None` where this way to sign in has none."""
+        return None

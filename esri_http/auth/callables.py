@@ -1,0 +1,173 @@
+"""The adapter for auth objects of the common shape: callables that take a request and may hook its response."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, MutableMapping
+from typing import TYPE_CHECKING, Any, Callable
+
+from ..words.errors import ConfigurationError
+from ..words.headers import Headers
+from .base import ACCEPT, INERT, Answer, Audience, AuthRun, BaseEsriAuth
+
+if TYPE_CHECKING:
+    from ..messages.request import Request
+    from ..messages.response import Response
+    from .base import Wire
+
+
+def adopt(auth: Any) -> BaseEsriAuth:
+    """Any auth object as one of our handlers: ours, a ``(user, password)`` pair, or a callable that takes a request."""
+    if isinstance(auth, BaseEsriAuth):
+        return auth
+    if isinstance(auth, (tuple, list)) and len(auth) == 2:
+        from .basic import EsriBasicAuth
+
+        return EsriBasicAuth(None, *auth)
+    if callable(auth):
+        return CallableAuth(auth)
+    raise ConfigurationError("auth= takes a handler, a (user, password) pair, or a callable that takes a request.")
+
+
+class CallableAuth(BaseEsriAuth):
+    """A foreign auth object as a handler. It acts on the origins that the caller names, not where redirects lead.
+
+    As safe for threads as the object it wraps.
+    """
+
+    def __init__(self, auth: Callable[[Any], Any]) -> None:
+        self.auth = auth
+
+    def begin(self, audience: Audience) -> AuthRun:
+        return CallableRun(self.auth) if audience.own or audience.is_trusted else INERT
+
+    @property
+    def token(self) -> Any:
+        return getattr(self.auth, "token", None)
+
+    def __repr__(self) -> str:
+        return f"CallableAuth({type(self.auth).__name__})"
+
+
+class CallableRun(AuthRun):
+    """One request's turn with a callable: it is called once, and the hooks that it registers see the answer."""
+
+    def __init__(self, auth: Callable[[Any], Any]) -> None:
+        self._auth = auth
+        self._hooks: list[Callable[..., Any]] = []
+
+    def before_request(self, request: Request, wire: Wire) -> Request:
+        facade = CallableRequest(request)
+        changed = self._auth(facade)
+        if not isinstance(changed, CallableRequest):
+            raise ConfigurationError(f"{type(self._auth).__name__} must return the request that it was given.")
+        self._hooks = list(changed.hooks["response"])
+        return changed.finished()
+
+    def on_response(self, request: Request, response: Response, wire: Wire) -> Answer:
+        answer: Answer = ACCEPT
+        for hook in self._hooks:
+            shown = HookedResponse(response, CallableRequest(request), wire)
+            said = hook(shown)
+            if isinstance(said, HookedResponse) and said._response is not response:
+                answer = response = said._response
+                answer.history = [getattr(earlier, "_response", earlier) for earlier in answer.history]
+        return answer
+
+
+class CallableRequest:
+    """A request under the names that auth handlers for Python HTTP clients use, and editable as they expect."""
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self.method = request.method
+        self.url = request.url
+        self.headers: MutableMapping[str, str] = Headers(request.headers)
+        self.body: Any = getattr(request.body, "content", request.body)
+        self.hooks: dict[str, list[Callable[..., Any]]] = {"response": []}
+        self._cookies = _NoCookies()
+
+    @property
+    def path_url(self) -> str:
+        """Path and query of `url`."""
+        from ..words.urls import split_url
+
+        return split_url(self.url).target
+
+    def register_hook(self, event: str, hook: Any) -> None:
+        """Have `hook(response)` called with the answer; `event` is ``response``."""
+        if event != "response":
+            raise ConfigurationError(f"There is no hook {event!r}; there is 'response'.")
+        self.hooks[event] += [hook] if callable(hook) else list(hook)
+
+    def deregister_hook(self, event: str, hook: Any) -> bool:
+        """Take a hook back; whether it was there."""
+        try:
+            self.hooks[event].remove(hook)
+        except (KeyError, ValueError):
+            return False
+        return True
+
+    def copy(self) -> CallableRequest:
+        """A copy whose header fields and hooks are its own."""
+        twin = CallableRequest(self._request)
+        twin.method, twin.url, twin.body = self.method, self.url, self.body
+        twin.headers = Headers(self.headers)
+        twin.hooks = {event: list(hooks) for event, hooks in self.hooks.items()}
+        return twin
+
+    def prepare_cookies(self, cookies: Any) -> None:
+        """Nothing: the session keeps the cookies."""
+
+    def finished(self) -> Request:
+        """The request with all changes; a changed URL must stay on the same origin."""
+        from ..messages.body import make_body
+        from ..words.urls import split_url
+
+        request = self._request.replace(method=self.method, headers=_plain(self.headers))
+        if self.url != self._request.url:
+            split = split_url(self.url)
+            if split.origin != self._request.origin:
+                raise ConfigurationError("An auth handler may not send the request to another origin.")
+            request.target = split.target
+        if self.body is not getattr(request.body, "content", request.body):
+            request.body = make_body(data=self.body)
+        return request
+
+
+class HookedResponse:
+    """A response as hooks expect it: ours, plus a `connection` to send again through."""
+
+    def __init__(self, response: Response, request: CallableRequest, wire: Wire) -> None:
+        self._response = response
+        self.request: Any = request
+        self.connection = _Resender(wire)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self._response, name)
+
+    def __bool__(self) -> bool:
+        return bool(self._response)
+
+
+class _Resender:
+    """`response.connection`: sends a request once more, through the handlers nearer the wire."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+
+    def send(self, request: CallableRequest, **_: Any) -> HookedResponse:
+        response = self._wire.send(request.finished())
+        return HookedResponse(response, request, self._wire)
+
+
+class _NoCookies(dict):  # type: ignore[type-arg]
+    """Takes the place of a cookie jar that a hook may want to fill."""
+
+    def extract_cookies(self, response: Any, request: Any) -> None:
+        """Nothing: the session has seen them already."""
+
+
+def _plain(headers: Mapping[str, str]) -> dict[str, str]:
+    return headers.plain() if isinstance(headers, Headers) else Headers(headers).plain()

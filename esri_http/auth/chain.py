@@ -1,0 +1,71 @@
+"""``a + b``: several handlers in order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .base import ACCEPT, INERT, Answer, Audience, AuthRun, BaseEsriAuth, Verdict
+from .callables import adopt
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..messages.request import Request
+    from ..messages.response import Response
+    from .base import Wire
+
+
+class AuthChain(BaseEsriAuth):
+    """Handlers from the wire outwards; both ways the leftmost is asked first. As thread-safe as its parts."""
+
+    def __init__(self, *handlers: Any) -> None:
+        flat: list[BaseEsriAuth] = []
+        for handler in handlers:
+            flat += handler.handlers if isinstance(handler, AuthChain) else (adopt(handler),)
+        self.handlers = tuple(flat)
+
+    def begin(self, audience: Audience) -> AuthRun:
+        return ChainRun([handler.begin(audience) for handler in self.handlers])
+
+    def left_of(self, count: int) -> AuthChain:
+        """The first `count` handlers."""
+        return AuthChain(*self.handlers[:count])
+
+    @property
+    def token(self) -> Any:
+        """The token of the outermost handler that has one."""
+        tokens = (handler.token for handler in reversed(self.handlers))
+        return next((token for token in tokens if token is not None), None)
+
+    def __iter__(self) -> Iterator[BaseEsriAuth]:
+        return iter(self.handlers)
+
+    def __repr__(self) -> str:
+        return " + ".join(repr(handler) for handler in self.handlers)
+
+
+class ChainRun(AuthRun):
+    """The runs of a chain; each is given the part of the wire to its left."""
+
+    def __init__(self, runs: list[AuthRun]) -> None:
+        self._runs = runs
+        identities = tuple(run.lane_identity for run in runs if run.lane_identity is not None)
+        self.lane_identity = identities or None
+
+    def before_request(self, request: Request, wire: Wire) -> Request:
+        for place, run in enumerate(self._runs):
+            if run is not INERT:
+                request = run.before_request(request, wire.left_of(place))
+        return request
+
+    def on_response(self, request: Request, response: Response, wire: Wire) -> Answer:
+        answer: Answer = ACCEPT
+        for place, run in enumerate(self._runs):
+            if run is INERT:
+                continue
+            said = run.on_response(request, response, wire.left_of(place))
+            if said is Verdict.REPLAY:
+                return said
+            if said is not ACCEPT:
+                answer = response = said  # type: ignore[assignment]
+        return answer

@@ -1,0 +1,116 @@
+"""What token services answer, read with suspicion: a token with its lifetime, or an error that says whose fault it is."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from ..words.errors import ArcGISLoginError, EsriHttpError, InvalidJsonError, SignInError, TokenRequestError
+from ..words.redaction import redact_url
+from .tokens import Fetched
+
+if TYPE_CHECKING:
+    from ..messages.envelope import EsriError
+    from ..messages.response import Response
+    from ..words.clock import Clock
+
+_LONGEST_TOKEN = 16 * 1024
+_TOKEN = re.compile(r"[\x21-\x7e]+\Z")
+_LONGEST_LIFE_SECONDS = 10 * 366 * 86400.0
+_REFUSED_CODES = frozenset({400, 401, 403})
+_REFUSED_WORDS = ("invalid username or password", "invalid credentials", "not authorized to access", "locked", "invalid user",
+                  "account has been", "password must be specified", "username' must be specified")  # fmt: skip
+
+
+def read_json(response: Response, what: str) -> dict[str, Any]:
+    """The JSON object that a sign-in endpoint must answer with.
+
+    Raises `TokenRequestError` for anything else: a redirect, a web page, broken or other JSON, an HTTP error.
+    """
+    place = f"{what} at {redact_url(response.url)}"
+    if response.is_redirect:
+        target = redact_url(response.headers.get("location") or "")
+        response.discard()
+        raise TokenRequestError(
+            f"{place} redirects to {target}. Credentials are not sent after a redirect: use the final address.", url=response.url
+        )
+    try:
+        answer = response.json()
+    except InvalidJsonError as error:
+        raise TokenRequestError(f"{place} gave no usable answer. {error}", url=response.url) from error
+    except EsriHttpError as error:
+        raise TokenRequestError(f"{place} gave no usable answer. {error}", url=response.url) from error
+    if not isinstance(answer, dict):
+        raise TokenRequestError(f"{place} answered with JSON that is not an object (HTTP {response.status_code}).", url=response.url)
+    return answer
+
+
+def read_token(response: Response, clock: Clock, asked_minutes: float | None = None) -> Fetched:
+    """The token in the answer of a generateToken service (ArcGIS REST, section generateToken).
+
+    `asked_minutes` is the lifetime that was asked for, used when what the server says of it makes no sense. Raises
+    `ArcGISLoginError` when the credentials were refused, `TokenRequestError` for everything else.
+    """
+    answer = read_json(response, "The token service")
+    token = answer.get("token")
+    if token is None and (response.esri_error is not None or response.status_code >= 400):
+        raise refusal(response, response.esri_error)
+    value = check_token(token, response.url)
+    expires_at = _epoch_seconds(answer.get("expires"))
+    ssl = answer.get("ssl")
+    lifetime = lifetime_seconds(expires_at, response, clock)
+    if lifetime is None and asked_minutes is not None:
+        lifetime = asked_minutes * 60.0
+    return Fetched(value, expires_at, lifetime, ssl if isinstance(ssl, bool) else None)
+
+
+def check_token(token: object, url: str | None = None) -> str:
+    """`token` if it is one: visible ASCII that fits a header field. Raises `TokenRequestError`."""
+    if not isinstance(token, str) or not token:
+        raise TokenRequestError("The token service answered with neither a token nor an error.", url=url)
+    if len(token) > _LONGEST_TOKEN or not _TOKEN.match(token):
+        raise TokenRequestError("The token service answered with something that cannot be a token.", url=url)
+    return token
+
+
+def refusal(response: Response, error: EsriError | None) -> SignInError:
+    """The error for an envelope from a token service: the credentials' fault, or the service's."""
+    code = response.status_code if error is None else error.code
+    details = [] if error is None else list(error.details)
+    words = f"HTTP {response.status_code} {response.reason}".rstrip() if error is None else str(error)
+    place = redact_url(response.url)
+    said = " ".join([words, *details]).lower()
+    if code in _REFUSED_CODES and any(phrase in said for phrase in _REFUSED_WORDS):
+        message = (
+            f"{place} refused the sign-in: {words} Check user name (its letter case counts here) and password; they are not"
+            " tried again, so that the account is not locked."
+        )
+        return ArcGISLoginError(message, url=response.url, code=code, details=details)
+    return TokenRequestError(f"{place} gave no token: {words}", url=response.url, code=code, details=details)
+
+
+def _epoch_seconds(expires: object) -> float | None:
+    """`expires` (epoch ms, a number or a string) in seconds; `None` for nonsense."""
+    if isinstance(expires, str) and re.fullmatch(r"[0-9]{1,20}", expires):
+        expires = int(expires)
+    if isinstance(expires, bool) or not isinstance(expires, (int, float)) or not 0 < expires < 1e16:
+        return None
+    return expires / 1000.0
+
+
+def lifetime_seconds(expires_at: float | None, response: Response, clock: Clock) -> float | None:
+    """Seconds from now until `expires_at`, by the server's own clock where its `Date` tells it; `None` for nonsense."""
+    if expires_at is None:
+        return None
+    lifetime = expires_at - server_time(response, clock)
+    return lifetime if 0 < lifetime < _LONGEST_LIFE_SECONDS else None
+
+
+def server_time(response: Response, clock: Clock) -> float:
+    """What the server's clock says (epoch seconds); ours where it does not say."""
+    from email.utils import parsedate_to_datetime
+
+    try:
+        return parsedate_to_datetime(response.headers.get("date") or "").timestamp()
+    except (TypeError, ValueError, IndexError, OverflowError):
+        return clock.time()

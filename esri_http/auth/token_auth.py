@@ -1,0 +1,159 @@
+"""What all token handlers share: attach the token, notice that it was refused, renew it once, send again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Callable, Protocol
+from urllib.parse import quote
+
+from ..words.errors import ArcGISLoginError, ConfigurationError, SignInError
+from ..words.headers import TOKEN_HEADER, lookup
+from ..words.redaction import redact_url
+from .base import ACCEPT, REPLAY, Answer, Audience, AuthRun, BaseEsriAuth
+from .tokens import Token
+
+if TYPE_CHECKING:
+    from ..messages.envelope import EsriError
+    from ..messages.request import Request
+    from ..messages.response import Response
+    from .base import Wire
+
+    class TokenSource(Protocol):
+        """Where the token for a request comes from."""
+
+        def current(self, wire: Wire) -> Token:
+            """A token that should work."""
+
+        def renewed(self, wire: Wire, refused: Token) -> Token:
+            """Another token than the refused one."""
+
+
+# HTTP statuses under which ArcGIS says that a token is missing or dead.
+_STATUSES_TO_READ = frozenset({200, 400, 401, 403, 498, 499, 500})
+_TOKEN_STATUSES = frozenset({498, 499})
+
+
+class NoSource(SignInError):
+    """Why no token of ours is for a server; raised only if that server asks for one."""
+
+
+class TokenAuth(BaseEsriAuth):
+    """Base of the handlers that sign requests with an ArcGIS token. Safe to share between threads.
+
+    `referer`: the `Referer` that the token is bound to, sent wherever the token goes; `None` for the session's.
+    `legacy`: put the token into the query or form as ``token=`` instead of into the header `X-Esri-Authorization`.
+    """
+
+    def __init__(
+        self,
+        *,
+        referer: str | None = None,
+        legacy: bool = False,
+        session: Any = None,
+        verify_cert: Any = True,
+        proxies: Any = None,
+    ) -> None:
+        self.referer = referer
+        self.legacy = legacy
+        self.verify_cert = verify_cert
+        self.proxies = proxies
+        self._session = session
+        self._open_wire: Callable[[], Wire] | None = None
+
+    def begin(self, audience: Audience) -> AuthRun:
+        return TokenRun(self, audience)
+
+    def source_for(self, request: Request, audience: Audience, wire: Wire) -> TokenSource | NoSource | None:
+        """Where the token for `request` comes from; `None` to send it without; `NoSource` with the reason why."""
+        raise NotImplementedError
+
+    # -- outside of a request ----------------------------------------------------------------------------------------
+
+    def bind(self, open_wire: Callable[[], Wire]) -> None:
+        """Let the handler sign in on its own account through this session; called by a session that takes the handler."""
+        self._open_wire = open_wire
+
+    def wire(self) -> Wire:
+        """A wire for what is asked outside of any request, such as `token`."""
+        if self._open_wire is None:
+            if self._session is None:
+                raise ConfigurationError(f"{type(self).__name__} belongs to no session yet; give it to one: EsriSession(auth=...).")
+            self._open_wire = self._session.wire_opener(self)
+        return self._open_wire()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A pickle keeps what is needed to sign in elsewhere, and no session."""
+        return {**self.__dict__, "_open_wire": None, "_session": None}
+
+
+class TokenRun(AuthRun):
+    """One request with a token: at most one renewal."""
+
+    def __init__(self, handler: TokenAuth, audience: Audience) -> None:
+        self._handler = handler
+        self._audience = audience
+        self._source: TokenSource | NoSource | None = None
+        self._token: Token | None = None
+        self._refused: Token | None = None
+
+    def before_request(self, request: Request, wire: Wire) -> Request:
+        source = self._source
+        if source is None:
+            source = self._source = self._handler.source_for(request, self._audience, wire)
+        if source is None or isinstance(source, NoSource):
+            return request
+        self._token = token = source.current(wire) if self._refused is None else source.renewed(wire, self._refused)
+        if token.ssl and request.origin.scheme != "https":
+            raise SignInError("The portal allows its tokens over https only; ask for the https:// address.", url=request.url)
+        return attach(request, token.value, self._handler.referer, self._handler.legacy)
+
+    def on_response(self, request: Request, response: Response, wire: Wire) -> Answer:
+        error = token_error(response)
+        if error is None:
+            return ACCEPT
+        if isinstance(self._source, NoSource):
+            raise self._source
+        if self._token is None:
+            return ACCEPT
+        if self._refused is not None:
+            raise self._still_refused(response, error)
+        self._refused = self._token
+        return REPLAY
+
+    def _still_refused(self, response: Response, error: EsriError | None) -> ArcGISLoginError:
+        message = (
+            f"{redact_url(response.url)} refuses a fresh token too: {error} Tokens that are bound to a referer work only with"
+            " that Referer header; a server may also not know the portal that issued them."
+        )
+        return ArcGISLoginError(
+            message, url=response.url, code=error.code if error else None, details=list(error.details) if error else None
+        )
+
+
+def attach(request: Request, value: str, referer: str | None, legacy: bool) -> Request:
+    """`request` with the token, unless the caller put a token header there himself."""
+    if lookup(request.headers, TOKEN_HEADER) is not None:
+        return request
+    signed = _with_parameter(request, value) if legacy else request.with_header(TOKEN_HEADER, f"Bearer {value}")
+    return signed if referer is None else signed.with_header("Referer", referer)
+
+
+def _with_parameter(request: Request, value: str) -> Request:
+    body = None if request.body is None else request.body.with_field("token", value)
+    if body is not None:
+        return request.replace(body=body)
+    return request.replace(secret_query="token=" + quote(value, safe=""))
+
+
+def token_error(response: Response) -> EsriError | None:
+    """The error by which a server says that a token is missing (499) or dead (498), in any of its shapes; or `None`."""
+    status = response.status_code
+    if status not in _STATUSES_TO_READ:
+        return None
+    error = response.esri_error
+    if error is not None:
+        return error if error.is_token_error else None
+    if status in _TOKEN_STATUSES:
+        from ..messages.envelope import EsriError
+
+        return EsriError(status, response.reason or "token refused")
+    return None

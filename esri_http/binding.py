@@ -1,0 +1,47 @@
+"""What ties a handler to its session: outside of any request it signs in through the session's own wire."""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING, Any, Callable
+
+from .auth.chain import AuthChain
+from .pipeline.exchange import ExchangeWire
+from .words.errors import ConfigurationError
+from .words.origins import Origin
+
+if TYPE_CHECKING:
+    from .auth.base import BaseEsriAuth, Wire
+    from .pipeline.call import Call
+    from .session import EsriSession
+
+_NOWHERE = Origin("https", "nowhere.invalid", 443)
+
+
+class WireOpener:
+    """Opens a wire of a session for a handler; holds the session weakly, since the session holds the handler."""
+
+    def __init__(self, session: EsriSession, handler: BaseEsriAuth) -> None:
+        self._session = weakref.ref(session)
+        self._handler = weakref.ref(handler)
+
+    def __call__(self) -> Wire:
+        session, handler = self._session(), self._handler()
+        if session is None or handler is None:
+            raise ConfigurationError("The session that this handler belonged to is gone; give the handler to another one.")
+        return session.open_wire(handler)
+
+
+def bind(handler: Any, session: EsriSession) -> None:
+    """Let `handler`, and each part of a chain, sign in through `session`."""
+    for part in handler.handlers if isinstance(handler, AuthChain) else (handler,):
+        if hasattr(part, "bind"):
+            part.bind(WireOpener(session, part))
+
+
+def open_wire(auth: Any, handler: BaseEsriAuth, make_call: Callable[[Origin], Call]) -> Wire:
+    """A wire through the handlers that stand to the left of `handler` in `auth`."""
+    wire = ExchangeWire(make_call(_NOWHERE), auth or handler, None)
+    if isinstance(auth, AuthChain) and handler in auth.handlers:
+        return wire.left_of(auth.handlers.index(handler))
+    return wire

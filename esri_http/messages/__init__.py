@@ -1,0 +1,1 @@
+"""Floor 1: requests, responses and what they carry."""

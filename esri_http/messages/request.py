@@ -1,0 +1,99 @@
+"""One request on its way: a value that is copied, never edited, once it is made."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..words.headers import lookup, redact_headers, without
+from ..words.redaction import redact_url
+
+if TYPE_CHECKING:
+    from ..words.origins import Origin
+    from .body import Body
+
+
+class Request:
+    """Method, URL, header fields and body of one request.
+
+    `headers` is a plain dict that belongs to this request alone; `body` is `bytes`, a `Body` that can be iterated, or
+    `None`. `secret_query` is a query that goes on the wire but into no log, error or `url`.
+    """
+
+    __slots__ = ("body", "fragment", "headers", "method", "origin", "secret_query", "target")
+
+    def __init__(
+        self,
+        method: str,
+        origin: Origin,
+        target: str,
+        headers: dict[str, str],
+        body: Body | None = None,
+        fragment: str = "",
+        secret_query: str = "",
+    ) -> None:
+        self.method = method
+        self.origin = origin
+        self.target = target
+        self.headers = headers
+        self.body = body
+        self.fragment = fragment
+        self.secret_query = secret_query
+
+    @property
+    def url(self) -> str:
+        """The absolute URL, without user info, and without what is secret."""
+        return f"{self.origin}{self.target}" + (f"#{self.fragment}" if self.fragment else "")
+
+    @property
+    def path_url(self) -> str:
+        """Path and query, as they stand in the request line."""
+        return self.target
+
+    @property
+    def path(self) -> str:
+        return self.target.partition("?")[0]
+
+    @property
+    def replayable(self) -> bool:
+        """Whether the request can be sent a second time."""
+        return self.body is None or self.body.replayable
+
+    def copy(self) -> Request:
+        """A copy with header fields of its own; the body is shared."""
+        return Request(self.method, self.origin, self.target, dict(self.headers), self.body, self.fragment, self.secret_query)
+
+    def replace(self, **changes: Any) -> Request:
+        """A copy with the named parts changed."""
+        twin = self.copy()
+        for name, value in changes.items():
+            setattr(twin, name, value)
+        return twin
+
+    def with_header(self, name: str, value: str) -> Request:
+        """A copy with this header field set, whatever stood there, in whatever case."""
+        headers = dict(self.headers) if lookup(self.headers, name) is None else without(self.headers, frozenset({name.lower()}))
+        headers[name] = value
+        return Request(self.method, self.origin, self.target, headers, self.body, self.fragment, self.secret_query)
+
+    def header(self, name: str) -> str | None:
+        """The value of a header field, or `None`."""
+        return lookup(self.headers, name)
+
+    def __repr__(self) -> str:
+        return f"<Request {self.method} {redact_url(self.url)}>"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a pickle keeps: no body and no secret header, so that a pickled answer leaks nothing."""
+        return {
+            "method": self.method,
+            "origin": self.origin,
+            "target": self.target,
+            "headers": redact_headers(self.headers),
+            "body": None,
+            "fragment": self.fragment,
+            "secret_query": "",
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in state.items():
+            setattr(self, name, value)

@@ -1,0 +1,47 @@
+"""Keywords: the names that the generations of the peer used for the same thing, and help with misspelt ones."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .words.settings import NetworkSettings
+
+SESSION_KEYWORDS = {
+    **{name: name for name in (
+        "trust_env", "stream", "check_hostname", "retries", "backoff_factor", "status_to_retry", "method_whitelist", "proxies",
+        "timeout", "deadline", "ca_bundles", "server_hostname", "max_url_length", "trusted_origins", "clock",
+    )},
+    "verify": "verify_cert", "ca_bundle": "ca_bundles", "assert_hostname": "check_hostname",
+    "allowed_methods": "method_whitelist", "status_forcelist": "status_to_retry",
+}  # fmt: skip
+_CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+
+
+def check_keywords(given: dict[str, Any], known: dict[str, str], what: str) -> dict[str, Any]:
+    """`given` under our own names. Raises `TypeError` for an unknown keyword, with the nearest name, and for one given twice."""
+    options: dict[str, Any] = {}
+    for name, value in given.items():
+        target = known.get(name)
+        if target is None:
+            raise TypeError(f"{what}() got an unexpected keyword argument {name!r}{_nearest(name, known)}")
+        if target in options:
+            raise TypeError(f"{what}() got {name!r} and another name for the same setting")
+        options[target] = value
+    return options
+
+
+def _nearest(name: str, known: dict[str, str]) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(name, [*known, "auth", "cert", "verify_cert", "allow_redirects", "headers", "referer"], 1, 0.5)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def with_environment(network: NetworkSettings, verify_given: bool) -> NetworkSettings:
+    """`network` with the environment's CA bundle, where it may be believed and nothing was said explicitly."""
+    if not network.trust_env or verify_given or network.tls.verify is not True:
+        return network
+    path = next((value for value in map(os.environ.get, _CA_VARIABLES) if value), None)
+    return network if path is None else network._replace(tls=network.tls._replace(verify=path))

@@ -1,0 +1,91 @@
+"""What holds for one call, from its first request to its last."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..words.errors import EsriHttpError, TransportError
+from ..words.headers import lookup
+
+if TYPE_CHECKING:
+    from ..messages.cookies import CookieJar
+    from ..messages.request import Request
+    from ..messages.response import Response
+    from ..wire.lanes import Lane
+    from ..wire.retries import Retry
+    from ..wire.transport import SendOptions, Transport
+    from ..words.clock import Clock
+    from ..words.origins import Origin
+    from .adapters import Adapters
+
+# Redirects times sign-ins: no honest exchange comes near it.
+MOST_SENDS = 100
+
+
+class Call:
+    """One call: where it may go, how it is sent, and how often it has been. Belongs to one thread."""
+
+    __slots__ = ("adapters", "clock", "cookies", "jar", "options", "own", "referer", "sends", "sign_in_retry", "transport", "trusted")
+
+    def __init__(
+        self,
+        transport: Transport,
+        options: SendOptions,
+        own: Origin,
+        jar: CookieJar,
+        cookies: CookieJar | None = None,
+        trusted: frozenset[Origin] = frozenset(),
+        referer: str | None = None,
+        sign_in_retry: Retry | None = None,
+        adapters: Adapters | None = None,
+    ) -> None:
+        self.transport = transport
+        self.options = options
+        self.own = own
+        self.jar = jar
+        self.cookies = cookies
+        self.trusted = trusted
+        self.referer = referer
+        self.sign_in_retry = sign_in_retry
+        self.adapters = adapters
+        self.clock: Clock = options.deadline.clock
+        self.sends = 0
+
+    def send(self, request: Request, lane: Lane | None = None, options: SendOptions | None = None) -> Response:
+        """One request over the wire, with this session's cookies."""
+        self.sends += 1
+        if self.sends > MOST_SENDS:
+            raise TransportError(f"The call was given up after {MOST_SENDS} requests: redirects and sign-ins have no end.", url=request.url)
+        if self.jar or self.cookies:
+            request = self._with_cookies(request)
+        options = options or self.options
+        adapter = None if self.adapters is None else self.adapters.find(request.url)
+        if adapter is None:
+            response = self.transport.send(request, options, lane)
+        else:
+            response = adapter.send(request, options)
+        headers = response.headers
+        if "set-cookie" in headers:
+            getlist: Any = getattr(headers, "getlist", None)
+            self.jar.store(request.origin, request.path, getlist("set-cookie") if getlist else [headers["set-cookie"]])
+        return response
+
+    def _with_cookies(self, request: Request) -> Request:
+        if lookup(request.headers, "Cookie") is not None:
+            return request
+        own = request.origin == self.own
+        field = self.jar.header_for(request.origin, request.path, own=own, extra=self.cookies if own else None)
+        return request.with_header("Cookie", field) if field else request
+
+    def sign_in_options(self) -> SendOptions:
+        """How a handler's own requests are sent: within the same deadline, and repeated only if they never arrived."""
+        options = self.options
+        return type(options)(self.sign_in_retry or options.retry, options.timeouts, options.deadline)
+
+
+def close_quietly(response: Response) -> None:
+    """Give an answer's connection back on the way out of an error."""
+    try:
+        response.close()
+    except EsriHttpError:
+        pass

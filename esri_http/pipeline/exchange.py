@@ -1,0 +1,125 @@
+"""The one loop that sends: ask the handlers, send, ask them again, and replay for as long as they want it (not long)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..auth.base import ACCEPT, INERT, REPLAY, Audience, AuthRun, BaseEsriAuth
+from ..auth.chain import AuthChain
+from ..wire.connections import ConnectionPinLost
+from ..words.errors import BodyNotReplayableError, ConnectionLostError, SignInError
+from ..words.redaction import redact_url
+from .call import Call, close_quietly
+
+if TYPE_CHECKING:
+    from ..auth.base import Wire
+    from ..messages.request import Request
+    from ..messages.response import Response
+    from ..wire.lanes import Lane
+
+# A handshake has three legs, a token is renewed once; a chain may do each in turn.
+MOST_REPLAYS = 8
+
+
+def exchange(request: Request, auth: BaseEsriAuth | None, call: Call) -> Response:
+    """Send `request` signed by `auth`; the answer that all handlers accept."""
+    if auth is None:
+        return call.send(request)
+    audience = Audience(request.origin, request.origin == call.own, call.trusted)
+    run = auth.begin(audience)
+    if run is INERT:
+        return call.send(request)
+    if run.lane_identity is None:
+        return _until_accepted(request, run, ExchangeWire(call, auth, audience))
+    try:
+        return _on_lane(request, run, auth, call, audience)
+    except ConnectionPinLost:
+        pass  # once more, from the beginning and on another connection
+    try:
+        return _on_lane(request, auth.begin(audience), auth, call, audience)
+    except ConnectionPinLost:
+        message = f"{redact_url(request.url)}: the server closes the connection in the middle of every sign-in."
+        raise ConnectionLostError(message, url=request.url) from None
+
+
+def _on_lane(request: Request, run: AuthRun, auth: BaseEsriAuth, call: Call, audience: Audience) -> Response:
+    lane = call.transport.lease(request.origin, run.lane_identity)
+    try:
+        response = _until_accepted(request, run, ExchangeWire(call, auth, audience, lane))
+    except BaseException:
+        call.transport.lanes.give_back(lane, reusable=False)
+        raise
+    response.when_done(lambda reusable: call.transport.lanes.give_back(lane, reusable))
+    return response
+
+
+def _until_accepted(request: Request, run: AuthRun, wire: ExchangeWire) -> Response:
+    for _ in range(MOST_REPLAYS + 1):
+        outgoing = run.before_request(request, wire)
+        response = wire.call.send(outgoing, wire.lane)
+        try:
+            answer = run.on_response(outgoing, response, wire)
+        except BaseException:
+            close_quietly(response)
+            raise
+        if answer is ACCEPT:
+            return response
+        if answer is not REPLAY:
+            return answer  # type: ignore[return-value]
+        response.discard()
+        if not outgoing.replayable:
+            raise BodyNotReplayableError(
+                f"{redact_url(request.url)} wants the request again after a sign-in, and its body can be read only once; give a"
+                " file or bytes, or make a small request first.", url=request.url,
+            )  # fmt: skip
+    raise SignInError(f"The sign-in at {redact_url(request.url)} does not come to an end.", url=request.url)
+
+
+class ExchangeWire:
+    """The `Wire` that handlers see during one exchange."""
+
+    __slots__ = ("_count", "audience", "auth", "call", "clock", "lane", "referer")
+
+    def __init__(
+        self, call: Call, auth: BaseEsriAuth, audience: Audience | None, lane: Lane | None = None, count: int = 0
+    ) -> None:
+        self.call = call
+        self.auth = auth
+        self.audience = audience
+        self.lane = lane
+        self.clock = call.clock
+        self.referer = call.referer
+        self._count = count
+
+    def left_of(self, count: int) -> Wire:
+        return ExchangeWire(self.call, self.auth, self.audience, self.lane, count)
+
+    def send(self, request: Request) -> Response:
+        """A handler's own request, through the handlers to its left, with none of the caller's headers."""
+        call = self.call
+        own = self.audience.own if self.audience is not None and request.origin == self.audience.origin else True
+        inner = Call(
+            call.transport, call.sign_in_options(), request.origin if own else call.own, call.jar,
+            trusted=call.trusted, referer=call.referer, sign_in_retry=call.sign_in_retry, adapters=call.adapters,
+        )  # fmt: skip
+        inner.sends = call.sends
+        if request.header("Referer") is None and call.referer:
+            request = request.with_header("Referer", call.referer)
+        left = self.auth.left_of(self._count) if self._count and isinstance(self.auth, AuthChain) else None
+        try:
+            return exchange(request, left, inner)
+        finally:
+            call.sends = inner.sends
+
+    @property
+    def peer_certificate(self) -> bytes | None:
+        connection = None if self.lane is None else self.lane.connection
+        return None if connection is None else connection.peer_certificate
+
+    @property
+    def memory(self) -> dict[str, Any]:
+        return {} if self.lane is None else self.lane.memory
+
+    def pin(self) -> None:
+        if self.lane is not None:
+            self.lane.pin()

@@ -1,0 +1,91 @@
+"""The embedded portal as a program: `python -m esri_http portal`."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import threading
+from types import FrameType
+
+from .accounts import User, default_users
+from .portal import EmbeddedPortal
+
+_TICK = 0.5
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of the command."""
+    parser.add_argument("--port", type=int, default=0, metavar="N", help="port of the portal; its servers take the next two")
+    parser.add_argument("--host", default="localhost", help="localhost (default), 127.0.0.1 or ::1")
+    parser.add_argument("--http", action="store_true", help="no TLS")
+    parser.add_argument(
+        "--user", action="append", default=[], metavar="NAME:PASSWORD", help="who may sign in, instead of amy, bob and zoë"
+    )
+    parser.add_argument("--minutes", type=float, default=60.0, metavar="N", help="life of a token for which no time is asked")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve until Ctrl-C or SIGTERM; returns the exit status: 0, or 1 when a port is taken."""
+    users = [User(name, password) for name, _, password in (text.partition(":") for text in args.user)]
+    portal = EmbeddedPortal(not args.http, args.host, users=users or None, port=args.port)
+    portal.token_lifetime_minutes = args.minutes
+    previous = _terminate_like_ctrl_c()
+    try:
+        with portal:
+            _describe(portal)
+            serve_until_interrupted()
+    except OSError as error:
+        print(f"The portal could not be started on {args.host} port {args.port or '(any)'}: {error}")
+        return 1
+    except KeyboardInterrupt:
+        print("Stopped.")
+    finally:
+        if previous is not None:
+            signal.signal(signal.SIGTERM, previous)
+    return 0
+
+
+def serve(arguments: list[str]) -> int:
+    """Parse `arguments` and run."""
+    parser = argparse.ArgumentParser(prog="python -m esri_http portal", description=__doc__)
+    add_arguments(parser)
+    return run(parser.parse_args(arguments))
+
+
+def serve_until_interrupted() -> None:
+    """Wait for `KeyboardInterrupt`. In small steps: on Windows an endless wait does not see Ctrl-C."""
+    never = threading.Event()
+    while not never.wait(_TICK):
+        pass
+
+
+def _describe(portal: EmbeddedPortal) -> None:
+    lines = [
+        ("portal", portal.portal_url),
+        ("generateToken", portal.token_url),
+        ("federated server", portal.server_url),
+        ("  secured layer", portal.layer_url),
+        ("  public layer", portal.public_layer_url),
+        ("stand-alone server", portal.standalone_url),
+        ("  secured layer", portal.standalone_layer_url),
+        ("trust this CA", portal.ca_file or "(plain http)"),
+    ]
+    for label, text in lines:
+        print(f"{label:<20} {text}")
+    known = {user.username: user.password for user in default_users()}
+    for user in portal.users.values():
+        # Only passwords that everybody can read in this package are shown.
+        password = f"  password {user.password}" if known.get(user.username) == user.password else ""
+        print(f"{'user':<20} {user.username}{password}  ({user.role})")
+    print("Stop with Ctrl-C.", flush=True)
+
+
+def _terminate_like_ctrl_c() -> signal.Handlers | signal._HANDLER | None:
+    """Let SIGTERM end the portal as Ctrl-C does, so that its files go. Only the main thread may say so."""
+    if threading.current_thread() is not threading.main_thread():
+        return None
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    return signal.signal(signal.SIGTERM, interrupt)

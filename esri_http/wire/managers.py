@@ -1,0 +1,48 @@
+"""From settings to urllib3 managers: one for the many, or one per lane with a single connection."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from urllib3 import PoolManager, ProxyManager
+
+from ..words.errors import missing_package
+from ..words.settings import TlsSettings
+from .connections import POOL_CLASSES
+from .tls import tls_context
+
+if TYPE_CHECKING:
+    from .proxies import Proxy
+
+# Queue slots are free, a TLS connection thrown away for want of one is not.
+_CONNECTIONS_PER_ORIGIN = 64
+_ORIGINS = 512
+
+
+def make_manager(tls: TlsSettings, proxy: Proxy | None, *, single: bool = False) -> PoolManager:
+    """A manager whose connections all have these settings; with `single` it never holds more than one connection."""
+    options: dict[str, Any] = {
+        "num_pools": 1 if single else _ORIGINS,
+        "maxsize": 1 if single else _CONNECTIONS_PER_ORIGIN,
+        "block": single,
+        "ssl_context": tls_context(tls),
+    }
+    if not tls.check_hostname:
+        options["assert_hostname"] = False
+    manager = PoolManager(**options) if proxy is None else _proxy_manager(tls, proxy, options)
+    if proxy is None or not proxy.is_socks:
+        manager.pool_classes_by_scheme = dict(POOL_CLASSES)
+    return manager
+
+
+def _proxy_manager(tls: TlsSettings, proxy: Proxy, options: dict[str, Any]) -> PoolManager:
+    if proxy.is_socks:
+        try:
+            from urllib3.contrib.socks import SOCKSProxyManager
+        except ImportError:
+            raise missing_package("PySocks", f"The proxy {proxy}", extra="socks") from None
+        return SOCKSProxyManager(proxy.url, proxy.username, proxy.password, **options)
+    if proxy.url.startswith("https:"):
+        # The proxy is another server: it is trusted by the same roots, and never shown our client certificate.
+        options["proxy_ssl_context"] = tls_context(tls._replace(certificate=None))
+    return ProxyManager(proxy.url, proxy_headers=proxy.headers(), **options)

@@ -1,0 +1,130 @@
+"""TLS contexts: one per setting, built once, shared by every connection and session that has that setting.
+
+A context with certifi's roots costs about 50 ms to build; handing urllib3 a path instead would cost that much again for
+every new connection.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+import threading
+import weakref
+from typing import NamedTuple
+
+import certifi
+from urllib3.util.ssl_ import create_urllib3_context
+
+from ..words.errors import CertificateFileError
+from ..words.settings import ClientCertificate, TlsSettings
+
+_contexts: weakref.WeakValueDictionary[_ContextKey, ssl.SSLContext] = weakref.WeakValueDictionary()
+_lock = threading.Lock()
+
+
+class _ContextKey(NamedTuple):
+    settings: TlsSettings
+    files: tuple[tuple[str, int, int], ...]
+
+
+def tls_context(settings: TlsSettings) -> ssl.SSLContext:
+    """The context for `settings`; the same one for as long as the files behind it stay the same.
+
+    Raises `CertificateFileError` for a CA, certificate or key file that cannot be used.
+    """
+    if isinstance(settings.verify, ssl.SSLContext):
+        if settings.certificate is not None:
+            load_certificate(settings.verify, settings.certificate)
+        return settings.verify
+    key = _ContextKey(settings, tuple(_stamp(path) for path in _files(settings)))
+    with _lock:
+        context = _contexts.get(key)
+        if context is None:
+            context = _contexts[key] = _build(settings)
+    return context
+
+
+def _files(settings: TlsSettings) -> list[str]:
+    files = list(settings.ca_bundles)
+    if isinstance(settings.verify, str):
+        files.append(settings.verify)
+    if settings.certificate is not None:
+        files += [path for path in (settings.certificate.certificate, settings.certificate.key) if path]
+    return files
+
+
+def _stamp(path: str) -> tuple[str, int, int]:
+    """What tells a file from its successor under the same name."""
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "not a valid path"
+        raise CertificateFileError(f"The certificate or CA file {path} cannot be used: {reason}.", path=path) from error
+    return path, status.st_mtime_ns, status.st_size
+
+
+def _build(settings: TlsSettings) -> ssl.SSLContext:
+    context = create_urllib3_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if settings.verify is False:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    else:
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.check_hostname = settings.check_hostname
+        load_roots(context, certifi.where() if settings.verify is True else str(settings.verify))
+        for bundle in settings.ca_bundles:
+            load_roots(context, bundle)
+    if settings.certificate is not None:
+        load_certificate(context, settings.certificate)
+    return context
+
+
+def load_roots(context: ssl.SSLContext, path: str) -> None:
+    """Trust the certificates in a PEM file, or in a folder hashed as OpenSSL wants it."""
+    before = context.cert_store_stats()["x509_ca"]
+    try:
+        if os.path.isdir(path):
+            context.load_verify_locations(capath=path)
+            return
+        context.load_verify_locations(cafile=path)
+    except (OSError, ValueError) as error:
+        message = f"The CA file {path} cannot be used ({_why(error)}); it must hold certificates in PEM form."
+        raise CertificateFileError(message, path=path) from error
+    if context.cert_store_stats()["x509_ca"] == before == 0:
+        raise CertificateFileError(f"The CA file {path} holds no CA certificate.", path=path)
+
+
+def load_certificate(context: ssl.SSLContext, certificate: ClientCertificate) -> None:
+    """Show this client certificate on connections of `context`. Never asks for a password on the terminal."""
+    files = certificate.certificate if certificate.key is None else f"{certificate.certificate} with {certificate.key}"
+    # An empty password makes OpenSSL fail where `None` would make it ask on the terminal.
+    password = certificate.password or ""
+    try:
+        context.load_cert_chain(certificate.certificate, certificate.key, lambda: password)
+    except (OSError, ValueError) as error:
+        why = _why(error)
+        if "KEY_VALUES_MISMATCH" in why:
+            why = "the key does not belong to the certificate"
+        elif isinstance(error, ssl.SSLError) and not password and _looks_encrypted(certificate):
+            why = "the private key is encrypted and no password was given"
+        elif isinstance(error, ssl.SSLError) and _looks_encrypted(certificate):
+            why = "the password of the private key is wrong"
+        message = f"The client certificate {files} cannot be used: {why}."
+        raise CertificateFileError(message, path=certificate.certificate) from None
+
+
+def _looks_encrypted(certificate: ClientCertificate) -> bool:
+    try:
+        with open(certificate.key or certificate.certificate, "rb") as file:
+            return b"ENCRYPTED" in file.read(1 << 20)
+    except OSError:
+        return False
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, ssl.SSLError):
+        return error.reason or "it holds no PEM data"
+    if isinstance(error, OSError):
+        return error.strerror or "it cannot be read"
+    return "it holds no PEM data"

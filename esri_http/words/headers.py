@@ -1,0 +1,153 @@
+"""Header fields: a case-insensitive mapping, the check that keeps them single lines, and which of them are secret."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from typing import Union
+
+from .errors import InvalidHeaderError
+
+HeaderInput = Union[Mapping[str, "str | bytes | None"], Iterable["tuple[str, str | bytes | None]"], None]
+
+TOKEN_HEADER = "X-Esri-Authorization"
+# What is for one origin only: never carried to another by a redirect (RFC 9110 section 15.4).
+SECRET_HEADERS = frozenset({"authorization", "cookie", "cookie2", "proxy-authorization", TOKEN_HEADER.lower()})
+# What describes a body: dropped when a redirect turns the request into a GET.
+BODY_HEADERS = frozenset(
+    {"content-length", "content-type", "content-encoding", "content-language", "content-location", "transfer-encoding", "digest"}
+)
+
+_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
+_BAD_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_METHOD = _NAME
+
+
+class Headers(MutableMapping[str, str]):
+    """A case-insensitive mapping that keeps the spelling and the order of the last writer.
+
+    Every name and value is checked when it is set. One instance is not for two threads that write.
+    """
+
+    __slots__ = ("_items", "_plain")
+
+    def __init__(self, source: HeaderInput = None, **more: str) -> None:
+        self._items: dict[str, tuple[str, str]] = {}
+        self._plain: dict[str, str] | None = None
+        for name, value in pairs(source):
+            if value is not None:
+                self[name] = text_value(name, value)
+        for name, value in more.items():
+            self[name] = value
+
+    def __getitem__(self, name: str) -> str:
+        return self._items[name.lower()][1]
+
+    def __setitem__(self, name: str, value: str | bytes) -> None:
+        value = text_value(name, value)
+        self._items[name.lower()] = (name, value)
+        self._plain = None
+
+    def __delitem__(self, name: str) -> None:
+        self._plain = None
+        del self._items[name.lower()]
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and name.lower() in self._items
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name, _ in self._items.values())
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def copy(self) -> Headers:
+        """An independent copy."""
+        twin = Headers()
+        twin._items = dict(self._items)
+        return twin
+
+    def plain(self) -> dict[str, str]:
+        """The fields as an ordinary dict, as urllib3 takes them; the same one until something changes, so do not edit it."""
+        if self._plain is None:
+            self._plain = dict(self._items.values())
+        return self._plain
+
+    def __repr__(self) -> str:
+        return f"Headers({redact_headers(self)!r})"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        theirs = {str(name).lower(): value for name, value in other.items()}
+        return {name: value for name, (_, value) in self._items.items()} == theirs
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def pairs(source: HeaderInput) -> Iterable[tuple[str, str | bytes | None]]:
+    """The fields of anything that users hand over as headers."""
+    if source is None:
+        return ()
+    return source.items() if isinstance(source, Mapping) else source
+
+
+def text_value(name: str, value: str | bytes) -> str:
+    """`value` as text that is safe on one line; raises `InvalidHeaderError`."""
+    if not isinstance(name, str) or not _NAME.match(name):
+        raise InvalidHeaderError(f"{name!r:.80} is not a header name (RFC 9110 section 5.1).")
+    if isinstance(value, bytes):
+        value = value.decode("latin-1")
+    if not isinstance(value, str):
+        raise InvalidHeaderError(f"The header {name} takes text, not {type(value).__name__}.")
+    value = value.strip(" \t")
+    if _BAD_VALUE.search(value):
+        raise InvalidHeaderError(f"The value of the header {name} holds control characters or a line break.")
+    try:
+        value.encode("latin-1")
+    except UnicodeEncodeError:
+        raise InvalidHeaderError(f"The value of the header {name} holds characters outside Latin-1; encode them first.") from None
+    return value
+
+
+def check_method(method: str) -> str:
+    """`method` in upper case; raises `InvalidHeaderError` where it is no token (RFC 9110 section 9.1)."""
+    if not isinstance(method, str) or not _METHOD.match(method):
+        raise InvalidHeaderError(f"{method!r:.80} is not an HTTP method.")
+    return method.upper()
+
+
+def merge(defaults: dict[str, str], extra: HeaderInput) -> dict[str, str]:
+    """A new dict: `defaults` with `extra` laid over it, whatever the case; a value of `None` removes the default."""
+    if not extra:
+        return dict(defaults)
+    merged = Headers()
+    merged._items = {name.lower(): (name, value) for name, value in defaults.items()}
+    for name, value in pairs(extra):
+        if value is None:
+            merged._items.pop(name.lower(), None)
+        else:
+            merged[name] = value
+    return merged.plain()
+
+
+def lookup(headers: Mapping[str, str], name: str) -> str | None:
+    """The value of `name` in a plain dict, whatever the case of its keys."""
+    value = headers.get(name)
+    if value is not None:
+        return value
+    wanted = name.lower()
+    for key, value in headers.items():
+        if key.lower() == wanted:
+            return value
+    return None
+
+
+def without(headers: Mapping[str, str], names: frozenset[str]) -> dict[str, str]:
+    """A copy of `headers` less the lower-case `names`."""
+    return {name: value for name, value in headers.items() if name.lower() not in names}
+
+
+def redact_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """`headers` as they may be shown."""
+    return {name: "***" if name.lower() in SECRET_HEADERS or name.lower() == "set-cookie" else value for name, value in headers.items()}

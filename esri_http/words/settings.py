@@ -1,0 +1,138 @@
+"""What a session is set to, as values: hashable, comparable, safe to share, and without a secret in their repr."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional, Union
+
+from .errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from ssl import SSLContext
+
+TimeoutInput = Union[None, float, "tuple[float | None, float | None]"]
+VerifyInput = Union[bool, str, "SSLContext"]
+ProxiesInput = Optional["dict[str, str | None]"]
+
+CONNECT_SECONDS = 10.0
+READ_SECONDS = 60.0
+DEADLINE_SECONDS = 600.0
+
+
+class ClientCertificate:
+    """Who we are to a server that asks for a TLS client certificate: files, and the password of the key if it has one.
+
+    `certificate` is a PEM file with the whole chain; `key` is a PEM file, or `None` when the first file holds both.
+    """
+
+    __slots__ = ("_identity",)
+
+    def __init__(self, certificate: str, key: str | None = None, password: str | None = None) -> None:
+        self._identity = (certificate, key, password)
+
+    @property
+    def certificate(self) -> str:
+        return self._identity[0]
+
+    @property
+    def key(self) -> str | None:
+        return self._identity[1]
+
+    @property
+    def password(self) -> str | None:
+        return self._identity[2]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ClientCertificate) and self._identity == other._identity
+
+    def __hash__(self) -> int:
+        return hash(self._identity)
+
+    def __repr__(self) -> str:
+        return f"ClientCertificate({self.certificate!r}, {self.key!r})"
+
+
+class TlsSettings(NamedTuple):
+    """Whom we believe and who we are. Part of the identity of every connection: two settings never share one.
+
+    `verify`: `True` (certifi), a path (that bundle or folder instead of certifi), an `SSLContext` (taken as it is), or
+    `False`. `ca_bundles`: PEM files or folders trusted besides. `check_hostname=False` keeps the check of the chain.
+    """
+
+    verify: VerifyInput = True
+    ca_bundles: tuple[str, ...] = ()
+    check_hostname: bool = True
+    certificate: ClientCertificate | None = None
+
+
+class NetworkSettings(NamedTuple):
+    """How a session reaches a server: TLS, proxies, and names for servers that are addressed by IP."""
+
+    tls: TlsSettings = TlsSettings()
+    proxies: tuple[tuple[str, str | None], ...] = ()
+    trust_env: bool = True
+    server_hostname: str | None | tuple[tuple[str, str], ...] = None
+
+
+def read_certificate(cert: Any) -> ClientCertificate | None:
+    """What users pass as `cert=`: a path, or a pair (certificate, key) of paths; `None` for none."""
+    if cert is None or isinstance(cert, ClientCertificate):
+        return cert
+    if hasattr(cert, "__fspath__") or isinstance(cert, str):
+        cert = (cert,)
+    if not isinstance(cert, (tuple, list)) or not 1 <= len(cert) <= 3:
+        raise ConfigurationError("cert= takes a path to a PEM file, or a pair: (certificate file, key file).")
+    paths = [None if part is None else _text_path(part) for part in cert]
+    if not paths[0]:
+        raise ConfigurationError("cert= names no certificate file.")
+    return ClientCertificate(paths[0], *paths[1:])
+
+
+def read_bundles(bundles: Any) -> tuple[str, ...]:
+    """What users pass as `ca_bundles=`: a path or several; `None` for none."""
+    if bundles is None or bundles == "":
+        return ()
+    if isinstance(bundles, (str, bytes)) or hasattr(bundles, "__fspath__"):
+        bundles = (bundles,)
+    return tuple(_text_path(bundle) for bundle in bundles)
+
+
+def read_verify(verify: Any) -> VerifyInput:
+    """What users pass as `verify_cert=`: a bool, a path, or an `SSLContext`; `None` means `True`."""
+    if verify is None:
+        return True
+    if isinstance(verify, bool) or hasattr(verify, "wrap_socket"):
+        return verify  # type: ignore[no-any-return]
+    if isinstance(verify, str) or hasattr(verify, "__fspath__"):
+        return _text_path(verify)
+    raise ConfigurationError("verify_cert= takes True, False, a path to a CA bundle, or an ssl.SSLContext.")
+
+
+def read_timeout(timeout: Any) -> tuple[float | None, float | None]:
+    """(connect, read) in seconds from a number, a pair, or `None` (no limit)."""
+    pair = timeout if isinstance(timeout, (tuple, list)) else (timeout, timeout)
+    if len(pair) != 2:
+        raise ConfigurationError("timeout= takes seconds, or a pair: (connect seconds, read seconds).")
+    for seconds in pair:
+        if seconds is None:
+            continue
+        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds > 0:
+            raise ConfigurationError("timeout= takes seconds greater than zero, a pair of them, or None for no limit.")
+    return pair[0], pair[1]
+
+
+def read_proxies(proxies: Any) -> tuple[tuple[str, str | None], ...]:
+    """What users pass as `proxies=`, as a sorted tuple: ``{"https": "http://host:port", "http://one.host": None}``."""
+    if not proxies:
+        return ()
+    if not hasattr(proxies, "items"):
+        raise ConfigurationError('proxies= takes a dict such as {"https": "http://proxy.example.com:8080"}.')
+    for key, value in proxies.items():
+        if not isinstance(key, str) or not (value is None or isinstance(value, str)):
+            raise ConfigurationError("proxies= maps a scheme or scheme://host to the URL of a proxy, or to None for none.")
+    return tuple(sorted((key.lower(), value or None) for key, value in proxies.items()))
+
+
+def _text_path(path: Any) -> str:
+    import os
+
+    return os.fsdecode(path)

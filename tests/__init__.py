@@ -1,0 +1,1 @@
+"""The tests of esri_http; `make test` runs them all."""

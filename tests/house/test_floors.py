@@ -1,0 +1,94 @@
+"""The architecture, kept by walking the imports: a module imports only from floors below its own."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from .source_tree import Import, Module, imports, labels, modules
+
+MAY_IMPORT = {
+    "words": {"words"},
+    "messages": {"words", "messages"},
+    "wire": {"words", "messages", "wire"},
+    "auth": {"words", "messages", "auth"},
+    "pipeline": {"words", "messages", "wire", "auth", "pipeline"},
+    "testing": {"words", "testing"},
+    "": {"words", "messages", "wire", "auth", "pipeline", "testing", ""},
+}
+MAY_SHOW_THE_PORTAL = {"cli", "demo", "__main__"}
+# Where each package from outside the standard library may be imported.
+MAY_USE = {
+    "urllib3": {"wire"},
+    "certifi": {"wire"},
+    "spnego": {"auth"},
+    "cryptography": {"auth", "wire", "testing"},
+    "keyring": {"auth", ""},
+    "pytest": {"testing"},
+    "tqdm": {"", "messages", "pipeline"},
+}
+STANDARD_LIBRARY = getattr(sys, "stdlib_module_names", None)
+
+every_module = pytest.mark.parametrize("module", modules(), ids=labels(modules()))
+
+
+def floor_of(target: str) -> str:
+    """The subpackage that a dotted name, relative to the package, is in."""
+    first = target.partition(".")[0]
+    return first if first in MAY_IMPORT else ""
+
+
+def at(module: Module, found: Import) -> str:
+    """Where, for a message."""
+    return f"{module.label}:{found.line} imports {found.target or 'the package root'}"
+
+
+def test_every_subpackage_has_a_floor() -> None:
+    assert {module.floor for module in modules()} <= set(MAY_IMPORT)
+
+
+@every_module
+def test_our_own_modules_are_imported_relatively(module: Module) -> None:
+    assert [at(module, found) for found in imports(module) if found.ours and not found.relative] == []
+
+
+@every_module
+def test_a_module_imports_only_from_floors_below(module: Module) -> None:
+    allowed = MAY_IMPORT[module.floor]
+    assert [at(module, found) for found in imports(module) if found.relative and floor_of(found.target) not in allowed] == []
+
+
+@every_module
+def test_only_the_command_line_shows_the_embedded_portal_and_only_when_asked(module: Module) -> None:
+    uses = [found for found in imports(module) if found.relative and floor_of(found.target) == "testing"]
+    if module.floor == "testing":
+        return
+    wrong = [at(module, found) for found in uses if module.name not in MAY_SHOW_THE_PORTAL or found.at_import_time]
+    assert wrong == []
+
+
+@every_module
+def test_a_package_from_outside_is_imported_only_where_it_belongs(module: Module) -> None:
+    uses = [found for found in imports(module) if not found.ours]
+    first_names = [(found.target.partition(".")[0], found) for found in uses]
+    wrong = [at(module, found) for name, found in first_names if name in MAY_USE and module.floor not in MAY_USE[name]]
+    if STANDARD_LIBRARY is not None:
+        wrong += [at(module, found) for name, found in first_names if name not in MAY_USE and name not in STANDARD_LIBRARY]
+    assert wrong == []
+
+
+def test_no_module_needs_itself_while_it_is_imported() -> None:
+    needs = {
+        module.name: {found.target for found in imports(module) if found.relative and found.at_import_time} - {module.name}
+        for module in modules()
+    }
+    cycles = []
+    while needs:
+        free = [name for name, wanted in needs.items() if not wanted & needs.keys()]
+        if not free:
+            cycles = sorted(needs)
+            break
+        for name in free:
+            del needs[name]
+    assert cycles == [], "these modules wait for each other"
