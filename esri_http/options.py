@@ -20,7 +20,7 @@ _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
 
 def check_keywords(given: dict[str, Any], known: dict[str, str], what: str) -> dict[str, Any]:
-    """`given` under our own names. Raises `TypeError` for an unknown keyword, with the nearest name, and for one given twice."""
+    """`given` under our own names. Raises `TypeError` for an unknown keyword (with the nearest name) or one given twice."""
     options: dict[str, Any] = {}
     for name, value in given.items():
         target = known.get(name)
@@ -35,7 +35,9 @@ def check_keywords(given: dict[str, Any], known: dict[str, str], what: str) -> d
 def _nearest(name: str, known: dict[str, str]) -> str:
     import difflib
 
-    near = difflib.get_close_matches(name, [*known, "auth", "cert", "verify_cert", "allow_redirects", "headers", "referer"], 1, 0.5)
+    near = difflib.get_close_matches(
+        name, [*known, "auth", "cert", "verify_cert", "allow_redirects", "headers", "referer"], 1, 0.5
+    )
     return f"; did you mean {near[0]!r}?" if near else ""
 
 

@@ -4,27 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ._version import __version__
 from .messages.body import Body, make_body
 from .messages.cookies import CookieJar, jar_from
-from .messages.decoding import accept_encoding
 from .messages.forms import encode_fields
 from .messages.request import Request
 from .options import SESSION_KEYWORDS, check_keywords, with_environment
 from .pipeline.adapters import Adapters, TransportAdapter
 from .pipeline.call import Call
 from .pipeline.redirects import follow
-from .wire.retries import DEFAULT_STATUSES, make_retry
+from .session_settings import SessionSettings
 from .wire.transport import SendOptions, Timeouts, Transport
-from .words.clock import SYSTEM_CLOCK, Clock, Deadline
+from .words.clock import Deadline
 from .words.errors import ConfigurationError
 from .words.forks import watch_forks
-from .words.headers import HeaderInput, Headers, check_method, lookup, merge
-from .words.settings import (
-    CONNECT_SECONDS, DEADLINE_SECONDS, READ_SECONDS, NetworkSettings, ProxiesInput, TlsSettings, read_bundles, read_certificate,
-    read_proxies, read_timeout, read_verify,
-)  # fmt: skip
-from .words.urls import origin_of, split_url
+from .words.headers import HeaderInput, check_method, lookup, merge
+from .words.settings import NetworkSettings, ProxiesInput, read_certificate, read_proxies, read_timeout, read_verify
+from .words.urls import split_url
 
 if TYPE_CHECKING:
     from .auth.base import BaseEsriAuth, Wire
@@ -34,7 +29,7 @@ if TYPE_CHECKING:
 _UNSET: Any = object()
 
 
-class EsriSession:
+class EsriSession(SessionSettings):
     """An HTTP session with ArcGIS sites. Safe to share between threads, usable after a fork, and it pickles.
 
     Parameters, as in the user's document:
@@ -75,29 +70,8 @@ class EsriSession:
     ) -> None:
         options = check_keywords(options, SESSION_KEYWORDS, "EsriSession")
         verify_cert = options.pop("verify_cert", verify_cert)
-        self._clock: Clock = options.get("clock") or SYSTEM_CLOCK
-        self.allow_redirects = bool(allow_redirects)
-        self.stream = bool(options.get("stream", False))
-        self.max_url_length: int | None = options.get("max_url_length", 2000)
-        self.deadline: float | None = options.get("deadline", DEADLINE_SECONDS)
-        self.trusted_origins = frozenset(origin_of(url) for url in options.get("trusted_origins") or ())
+        super().__init__(cert, verify_cert, allow_redirects, headers, referer, options)
         self.cookies = CookieJar(self._clock)
-        self._headers = Headers({"User-Agent": f"esri_http/{__version__}", "Accept": "*/*", "Accept-Encoding": accept_encoding()})
-        self._headers.update(Headers(headers))
-        if referer is not None:
-            self._headers["Referer"] = referer
-        self._set_retries(options)
-        self._timeouts = Timeouts(*read_timeout(options.get("timeout", (CONNECT_SECONDS, READ_SECONDS))))
-        self._verify_given = verify_cert is not True and verify_cert is not None
-        tls = TlsSettings(
-            read_verify(verify_cert), read_bundles(options.get("ca_bundles")), bool(options.get("check_hostname", True)),
-            read_certificate(cert),
-        )  # fmt: skip
-        names = options.get("server_hostname")
-        self._network = NetworkSettings(
-            tls, read_proxies(options.get("proxies")), bool(options.get("trust_env", True)),
-            tuple(sorted(names.items())) if isinstance(names, dict) else names,
-        )  # fmt: skip
         self._mounted: dict[str, Any] = {}
         self._adapters: Adapters | None = None
         self._own_adapter = TransportAdapter(self)
@@ -106,17 +80,6 @@ class EsriSession:
         self._auth: BaseEsriAuth | None = None
         self.auth = auth
         watch_forks(self)
-
-    def _set_retries(self, options: dict[str, Any]) -> None:
-        statuses = options.get("status_to_retry")
-        self._retry = make_retry(
-            options.get("retries"),
-            options.get("backoff_factor"),
-            DEFAULT_STATUSES if statuses is None else statuses,
-            options.get("method_whitelist"),
-        )
-        # What a handler sends is repeated only if it did not arrive: no password is posted twice.
-        self._sign_in_retry = self._retry.new(read=0, status=0, status_forcelist=frozenset())
 
     # -- verbs -------------------------------------------------------------------------------------------------------
 
@@ -178,35 +141,39 @@ class EsriSession:
         `proxies`, `verify`, `cert`, `timeout` (seconds) and `deadline` (seconds) hold for this call. `hooks` is
         ``{"response": callable}``. Raises the errors of `esri_http.words.errors`.
         """
-        if method not in _KNOWN_METHODS:
-            method = check_method(method)
         split = split_url(url)
-        target, body = split.target, None
-        if data is not None or json is not None or files is not None:
-            body = make_body(data, json, files)
-        if params:
-            method, target, body = self._with_params(method, split, params, body)
-        fields = merge(self._headers.plain(), headers)
-        if body is not None and body.content_type is not None and lookup(fields, "Content-Type") is None:
-            fields["Content-Type"] = body.content_type
-        elif body is None and method in _METHODS_WITH_BODY:
-            fields["Content-Length"] = "0"
-        request = Request(method, split.origin, target, fields, body, split.fragment)
-        handler = None if drop_auth else self._handler(auth, split, fields)
+        request = self._prepared(method, split, params, make_body(data, json, files), headers)
+        handler = None if drop_auth else self._handler(auth, split, request.headers)
         stream = self.stream if stream is None else bool(stream)
-        seconds = self.deadline if deadline is _UNSET else deadline
+        timeouts = self._timeouts if timeout is _UNSET else Timeouts(*read_timeout(timeout))
         options = SendOptions(
-            self._retry, self._timeouts if timeout is _UNSET else Timeouts(*read_timeout(timeout)), Deadline(seconds, self._clock), stream
+            self._retry, timeouts, Deadline(self.deadline if deadline is _UNSET else deadline, self._clock), stream
         )
-        transport = self._transport(proxies, verify, cert)
-        call = Call(
-            transport, options, split.origin, self.cookies, None if cookies is None else jar_from(cookies, self._clock),
-            self.trusted_origins, self.referer, self._sign_in_retry, self._adapters,
-        )  # fmt: skip
+        call = self._call(self._transport(proxies, verify, cert), options, split.origin)
+        if cookies is not None:
+            call.cookies = jar_from(cookies, self._clock)
         response = follow(request, handler, call, self.allow_redirects if allow_redirects is None else allow_redirects)
         if not stream:
             response.content  # noqa: B018 - the connection goes back before the caller looks
         return response if hooks is None else _run_hooks(hooks, response)
+
+    def _prepared(self, method: str, split: SplitUrl, params: Any, body: Body | None, headers: HeaderInput) -> Request:
+        """The first request of a call: defaults merged in, parameters in their place."""
+        if method not in _KNOWN_METHODS:
+            method = check_method(method)
+        target = split.target
+        if params:
+            method, target, body = self._with_params(method, split, params, body)
+        fields = merge(self._headers.plain(), headers)
+        if body is None:
+            if method in _METHODS_WITH_BODY:
+                fields["Content-Length"] = "0"
+        elif body.content_type is not None and lookup(fields, "Content-Type") is None:
+            fields["Content-Type"] = body.content_type
+        return Request(method, split.origin, target, fields, body, split.fragment)
+
+    def _call(self, transport: Transport, options: SendOptions, own: Origin) -> Call:
+        return Call(transport, options, own, self.cookies, self.trusted_origins, self.referer, self._sign_in_retry, self._adapters)
 
     def _with_params(self, method: str, split: SplitUrl, params: Any, body: Body | None) -> tuple[str, str, Body | None]:
         """The query added to the target; or, where the URL of a GET becomes too long, a POST with it as its form."""
@@ -249,6 +216,8 @@ class EsriSession:
             network = network._replace(tls=tls if cert is None else tls._replace(certificate=read_certificate(cert)))
         transport = self._transports.get(network)
         if transport is None:
+            if len(self._transports) >= _MOST_TRANSPORTS:
+                self._transports.pop(next(iter(self._transports))).close()
             effective = network if verify is not None else with_environment(network, self._verify_given)
             transport = self._transports.setdefault(network, Transport(effective))
         return transport
@@ -269,10 +238,7 @@ class EsriSession:
         from .binding import open_wire
 
         options = SendOptions(self._retry, self._timeouts, Deadline(self.deadline, self._clock))
-        return open_wire(self._auth, handler, lambda own: Call(
-            self._transport(), options, own, self.cookies, trusted=self.trusted_origins, referer=self.referer,
-            sign_in_retry=self._sign_in_retry, adapters=self._adapters,
-        ))  # fmt: skip
+        return open_wire(self._auth, handler, lambda own: self._call(self._transport(), options, own))
 
     def _bound(self, handler: BaseEsriAuth) -> BaseEsriAuth:
         from .binding import bind
@@ -281,13 +247,11 @@ class EsriSession:
         return handler
 
     def _changed(self, network: NetworkSettings) -> None:
-        """Take new settings; no connection made under the old ones is used again."""
-        self._network = network
+        super()._changed(network)
+        self._netrc = {}
         transports, self._transports = self._transports, {}
         for transport in transports.values():
             transport.close()
-
-    # -- settings ----------------------------------------------------------------------------------------------------
 
     @property
     def auth(self) -> Any:
@@ -303,105 +267,6 @@ class EsriSession:
 
         self._auth = self._bound(adopt(auth))
 
-    @property
-    def headers(self) -> Headers:
-        """The fields of every request, case-insensitive; change them in place or set them anew."""
-        return self._headers
-
-    @headers.setter
-    def headers(self, headers: HeaderInput) -> None:
-        self._headers = Headers(headers)
-
-    def update_headers(self, values: HeaderInput) -> bool:
-        """Add to `headers`; always `True`."""
-        self._headers.update(Headers(values))
-        return True
-
-    @property
-    def referer(self) -> str | None:
-        """The `Referer` of every request, which tokens are bound to; `None` for none."""
-        return self._headers.get("Referer")
-
-    @referer.setter
-    def referer(self, referer: str | None) -> None:
-        if referer is None:
-            self._headers.pop("Referer", None)
-        else:
-            self._headers["Referer"] = referer
-
-    @property
-    def cert(self) -> tuple[str, str | None] | None:
-        """The client certificate as (certificate file, key file); `None` for none."""
-        certificate = self._network.tls.certificate
-        return None if certificate is None else (certificate.certificate, certificate.key)
-
-    @cert.setter
-    def cert(self, cert: Any) -> None:
-        self._changed(self._network._replace(tls=self._network.tls._replace(certificate=read_certificate(cert))))
-
-    @property
-    def verify_cert(self) -> Any:
-        """Whom to believe: `True`, a path, an `SSLContext`, or `False`."""
-        return self._network.tls.verify
-
-    @verify_cert.setter
-    def verify_cert(self, verify: Any) -> None:
-        self._verify_given = verify is not None
-        self._changed(self._network._replace(tls=self._network.tls._replace(verify=read_verify(verify))))
-
-    verify = verify_cert
-
-    @property
-    def ca_bundles(self) -> str | tuple[str, ...] | None:
-        """The extra CA bundle (a path, or several); `None` for none."""
-        bundles = self._network.tls.ca_bundles
-        return None if not bundles else bundles[0] if len(bundles) == 1 else bundles
-
-    @ca_bundles.setter
-    def ca_bundles(self, bundles: Any) -> None:
-        self._changed(self._network._replace(tls=self._network.tls._replace(ca_bundles=read_bundles(bundles))))
-
-    ca_bundle = ca_bundles
-
-    @property
-    def check_hostname(self) -> bool:
-        """Whether the name in a server's certificate is checked."""
-        return self._network.tls.check_hostname
-
-    @check_hostname.setter
-    def check_hostname(self, check: bool) -> None:
-        self._changed(self._network._replace(tls=self._network.tls._replace(check_hostname=bool(check))))
-
-    assert_hostname = check_hostname
-
-    @property
-    def proxies(self) -> dict[str, str | None]:
-        """A copy of the proxies that were set; assign a dict to change them."""
-        return dict(self._network.proxies)
-
-    @proxies.setter
-    def proxies(self, proxies: ProxiesInput) -> None:
-        self._changed(self._network._replace(proxies=read_proxies(proxies)))
-
-    @property
-    def trust_env(self) -> bool:
-        """Whether proxy variables, CA bundle variables and netrc are obeyed."""
-        return self._network.trust_env
-
-    @trust_env.setter
-    def trust_env(self, trust: bool) -> None:
-        self._netrc = {}
-        self._changed(self._network._replace(trust_env=bool(trust)))
-
-    @property
-    def timeout(self) -> tuple[float | None, float | None]:
-        """(connect, read) in seconds; `None` is no limit."""
-        return self._timeouts.connect, self._timeouts.read
-
-    @timeout.setter
-    def timeout(self, timeout: Any) -> None:
-        self._timeouts = Timeouts(*read_timeout(timeout))
-
     # -- adapters and end of life ------------------------------------------------------------------------------------
 
     @property
@@ -411,7 +276,7 @@ class EsriSession:
         return dict(sorted(mounted.items(), key=lambda item: -len(item[0])))
 
     def mount(self, prefix: str, adapter: Any) -> None:
-        """Send requests to URLs that begin with `prefix` through `adapter`: anything with ``send(request, ...)`` and ``close()``."""
+        """Send requests to URLs that begin with `prefix` through `adapter`: anything with `send(request, ...)`, `close()`."""
         if not callable(getattr(adapter, "send", None)):
             raise ConfigurationError("An adapter has send(request, ...) and close().")
         self._mounted[prefix.lower()] = adapter
@@ -450,6 +315,8 @@ class EsriSession:
 
 
 _KNOWN_METHODS = frozenset({"GET", "POST", "PUT", "DELETE", "HEAD", "PATCH", "OPTIONS"})
+# Settings that calls brought along; the connections of the oldest are given up first.
+_MOST_TRANSPORTS = 32
 _METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 

@@ -23,7 +23,9 @@ class EsriBasicAuth(BaseEsriAuth):
     wherever the caller's own requests go. No redirect widens either.
     """
 
-    def __init__(self, session: Any = None, username: str = "", password: str = "", *, url: str | None = None, **_: Any) -> None:
+    def __init__(
+        self, session: Any = None, username: str = "", password: str = "", *, url: str | None = None, **_: Any
+    ) -> None:
         if not isinstance(username, str) or not isinstance(password, str) or not username:
             raise ConfigurationError("EsriBasicAuth needs username= and password= as text.")
         if ":" in username:

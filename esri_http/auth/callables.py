@@ -42,6 +42,7 @@ class CallableAuth(BaseEsriAuth):
 
     @property
     def token(self) -> Any:
+        """The wrapped object's `token`, or `None`."""
         return getattr(self.auth, "token", None)
 
     def __repr__(self) -> str:

@@ -22,7 +22,7 @@ class AuthChain(BaseEsriAuth):
         flat: list[BaseEsriAuth] = []
         for handler in handlers:
             flat += handler.handlers if isinstance(handler, AuthChain) else (adopt(handler),)
-        self.handlers = tuple(flat)
+        self.handlers: tuple[BaseEsriAuth, ...] = tuple(flat)
 
     def begin(self, audience: Audience) -> AuthRun:
         return ChainRun([handler.begin(audience) for handler in self.handlers])

@@ -80,7 +80,9 @@ class Federation:
         elif owner:
             source = self._no_source(root, f"it is federated with {redact_url(owner)!r:.200}, not with {self.portal}")
         else:
-            source = self._no_source(root, f"it is not federated with {self.portal}; a stand-alone server has accounts of its own")
+            source = self._no_source(
+                root, f"it is not federated with {self.portal}; a stand-alone server has accounts of its own"
+            )
         with self._lock:
             if len(self._sources) < _MOST_SERVERS:
                 self._sources[root] = source

@@ -10,7 +10,7 @@ from ..words.clock import SYSTEM_CLOCK, Clock
 from ..words.errors import ArcGISLoginError, ConfigurationError
 from .base import Audience
 from .federation import Federation
-from .sites import Root, server_root
+from .sites import server_root
 from .token_answers import read_token
 from .token_auth import NoSource, TokenAuth
 from .token_requests import form_post
@@ -114,7 +114,7 @@ class EsriGenTokenAuth(TokenAuth):
         token = self._keeper.token
         if token is None or token.expires_at is None:
             return None
-        return datetime.datetime.fromtimestamp(token.expires_at)
+        return datetime.datetime.fromtimestamp(token.expires_at)  # noqa: DTZ006 - naive, as users know it
 
     @property
     def token(self) -> GeneratedToken:
@@ -154,7 +154,11 @@ class EsriGenTokenAuth(TokenAuth):
             return self._federation_of(service).source_for(root, wire)
         if origin == service.root.origin or origin in service.origins or audience.is_trusted:
             return self._keeper
-        return None if root is None else NoSource(f"{root} wants a token; this session's is for {service.root} only.", url=str(root))
+        return (
+            None
+            if root is None
+            else NoSource(f"{root} wants a token; this session's is for {service.root} only.", url=str(root))
+        )
 
     def _find_service(self, wire: Wire) -> TokenService:
         with self._lock:
@@ -175,7 +179,9 @@ class EsriGenTokenAuth(TokenAuth):
 
     def _fetch(self, wire: Wire) -> Fetched:
         if self._refusal is not None:
-            raise ArcGISLoginError(self._refusal.message, url=self._refusal.url, code=self._refusal.code, details=self._refusal.details)
+            raise ArcGISLoginError(
+                self._refusal.message, url=self._refusal.url, code=self._refusal.code, details=self._refusal.details
+            )
         service = self._service or self._find_service(wire)
         fields = self._credentials(service)
         referer = self.referer or wire.referer

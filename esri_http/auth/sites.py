@@ -10,7 +10,9 @@ from ..words.origins import Origin, SplitUrl
 from ..words.urls import split_url
 
 # Where the part of a URL begins that belongs to the site, not to its address.
-_SERVER_MARK = re.compile(r"/(?:rest/(?:admin/)?services|rest/info|rest/login|admin|tokens|manager|services|rest)(?=/|\Z)", re.IGNORECASE)
+_SERVER_MARK = re.compile(
+    r"/(?:rest/(?:admin/)?services|rest/info|rest/login|admin|tokens|manager|services|rest)(?=/|\Z)", re.IGNORECASE
+)
 _PORTAL_MARK = re.compile(r"/(?:sharing|portaladmin|home|apps)(?=/|\Z)", re.IGNORECASE)
 _ONLINE = re.compile(r"(?:[a-z0-9-]+\.)*([a-z0-9-]+)\.arcgis\.com\Z|arcgis\.com\Z")
 

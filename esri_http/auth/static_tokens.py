@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 class GivenToken:
     """The source of a token that was handed to us: it is renewed only by the one who gave it."""
 
-    def __init__(self, name: str, fetched: Fetched, renew: Callable[[], Any] | None = None, clock: Clock = SYSTEM_CLOCK) -> None:
+    def __init__(
+        self, name: str, fetched: Fetched, renew: Callable[[], Any] | None = None, clock: Clock = SYSTEM_CLOCK
+    ) -> None:
         self._name = name
         self._renew = renew
         self._clock = clock
@@ -34,6 +36,7 @@ class GivenToken:
 
     @property
     def value(self) -> str:
+        """The token as text."""
         return self._token.value
 
     def current(self, wire: Wire) -> Token:

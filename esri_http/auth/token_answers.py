@@ -32,7 +32,8 @@ def read_json(response: Response, what: str) -> dict[str, Any]:
         target = redact_url(response.headers.get("location") or "")
         response.discard()
         raise TokenRequestError(
-            f"{place} redirects to {target}. Credentials are not sent after a redirect: use the final address.", url=response.url
+            f"{place} redirects to {target}. Credentials are not sent after a redirect: use the final address.",
+            url=response.url,
         )
     try:
         answer = response.json()
@@ -41,7 +42,9 @@ def read_json(response: Response, what: str) -> dict[str, Any]:
     except EsriHttpError as error:
         raise TokenRequestError(f"{place} gave no usable answer. {error}", url=response.url) from error
     if not isinstance(answer, dict):
-        raise TokenRequestError(f"{place} answered with JSON that is not an object (HTTP {response.status_code}).", url=response.url)
+        raise TokenRequestError(
+            f"{place} answered with JSON that is not an object (HTTP {response.status_code}).", url=response.url
+        )
     return answer
 
 

@@ -60,6 +60,7 @@ class TokenAuth(BaseEsriAuth):
         self._open_wire: Callable[[], Wire] | None = None
 
     def begin(self, audience: Audience) -> AuthRun:
+        """See `BaseEsriAuth.begin`."""
         return TokenRun(self, audience)
 
     def source_for(self, request: Request, audience: Audience, wire: Wire) -> TokenSource | NoSource | None:
@@ -76,7 +77,9 @@ class TokenAuth(BaseEsriAuth):
         """A wire for what is asked outside of any request, such as `token`."""
         if self._open_wire is None:
             if self._session is None:
-                raise ConfigurationError(f"{type(self).__name__} belongs to no session yet; give it to one: EsriSession(auth=...).")
+                raise ConfigurationError(
+                    f"{type(self).__name__} belongs to no session yet; give it to one: EsriSession(auth=...)."
+                )
             self._open_wire = self._session.wire_opener(self)
         return self._open_wire()
 

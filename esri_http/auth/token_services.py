@@ -113,7 +113,9 @@ def _service_of_server(site: Root, info: dict[str, Any], given: bool) -> TokenSe
     details = details if isinstance(details, dict) else {}
     announced = details.get("tokenServicesUrl") or details.get("tokenServiceUrl") or info.get("tokenServiceUrl")
     if not isinstance(announced, str) or not announced:
-        raise SignInError(f"{site} has no token service (its rest/info names none); it needs no token or another way to sign in.")
+        raise SignInError(
+            f"{site} has no token service (its rest/info names none); it needs no token or another way to sign in."
+        )
     return _server_service(site, _trusted_form(site, announced))
 
 

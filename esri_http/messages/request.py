@@ -51,6 +51,7 @@ class Request:
 
     @property
     def path(self) -> str:
+        """The path alone."""
         return self.target.partition("?")[0]
 
     @property

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any, Callable
 
 from ..words.errors import EsriHttpResponseError, InvalidJsonError, InvalidRequestError
 from ..words.redaction import redact_url
-from .envelope import EsriError, could_be_error, parse_error_bytes
+from .envelope import LARGEST_ENVELOPE, EsriError, could_be_error, parse_error_bytes
+from .text import apparent_charset, charset_of, decode_pieces, marked_charset, split_lines, usable_charset
 
 if TYPE_CHECKING:
     import datetime
@@ -37,10 +37,7 @@ if TYPE_CHECKING:
 
 PIECE_BYTES = 256 * 1024
 PEEK_BYTES = 64
-# An ArcGIS error is never longer; what is longer is data and not looked at.
-LONGEST_ENVELOPE = 64 * 1024
 REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
-_CHARSET = re.compile(r"""charset\s*=\s*["']?([A-Za-z0-9._:-]+)""", re.IGNORECASE)
 _ENVELOPE_TYPES = ("json", "text/plain", "javascript", "text/html")
 
 
@@ -100,6 +97,7 @@ class Response:
 
     @property
     def is_permanent_redirect(self) -> bool:
+        """Whether this redirect is for good (301, 308)."""
         return self.status_code in (301, 308) and "location" in self.headers
 
     @property
@@ -137,8 +135,8 @@ class Response:
         if content is None:
             if not self._may_hold_error() or not could_be_error(self.peek(PEEK_BYTES)):
                 return None
-            content = self.peek(LONGEST_ENVELOPE + 1)
-        if len(content) > LONGEST_ENVELOPE or not could_be_error(content[:PEEK_BYTES]):
+            content = self.peek(LARGEST_ENVELOPE + 1)
+        if len(content) > LARGEST_ENVELOPE or not could_be_error(content[:PEEK_BYTES]):
             return None
         return parse_error_bytes(content)
 
@@ -214,7 +212,7 @@ class Response:
         if chunk_size is not None and (isinstance(chunk_size, bool) or not isinstance(chunk_size, int) or chunk_size < 1):
             raise InvalidRequestError("chunk_size takes a number of bytes greater than zero, or None.")
         pieces = self._pieces(chunk_size or PIECE_BYTES)
-        return self._decoded(pieces) if decode_unicode else pieces
+        return decode_pieces(pieces, usable_charset(self.encoding)) if decode_unicode else pieces
 
     def _pieces(self, size: int) -> Iterator[bytes]:
         if self._content is not None:
@@ -239,43 +237,16 @@ class Response:
             self._stream = None
             stream.close()
 
-    def _decoded(self, pieces: Iterator[bytes]) -> Iterator[str]:
-        import codecs
-
-        decoder = codecs.getincrementaldecoder(self._usable_encoding())(errors="replace")
-        for piece in pieces:
-            text = decoder.decode(piece)
-            if text:
-                yield text
-        rest = decoder.decode(b"", final=True)
-        if rest:
-            yield rest
-
     def iter_lines(
         self, chunk_size: int = 512, decode_unicode: bool = False, delimiter: str | bytes | None = None
     ) -> Iterator[Any]:
         """The content line by line, without line ends (or split at `delimiter`)."""
-        pending: Any = None
-        for piece in self.iter_content(chunk_size, decode_unicode):
-            joined = piece if pending is None else pending + piece
-            lines = joined.split(delimiter) if delimiter else joined.splitlines()
-            # The last line is whole only where the piece ends with a line end; "\r" may be half of "\r\n".
-            last = joined[-1:]
-            whole = not delimiter and last and last in ("\n", b"\n")
-            pending = None if whole or not lines else lines.pop()
-            if pending is not None and not delimiter and last in ("\r", b"\r"):
-                pending += last
-            yield from lines
-        if pending is not None:
-            yield from pending.split(delimiter) if delimiter else pending.splitlines()
+        return split_lines(self.iter_content(chunk_size, decode_unicode), delimiter)
 
     @property
     def encoding(self) -> str | None:
         """The charset that `text` uses: set by you, else the header's, else UTF-8 (`None` where the header names none)."""
-        if self._encoding is None:
-            match = _CHARSET.search(self.headers.get("content-type") or "")
-            return match.group(1) if match else None
-        return self._encoding
+        return self._encoding or charset_of(self.headers.get("content-type"))
 
     @encoding.setter
     def encoding(self, name: str | None) -> None:
@@ -283,35 +254,15 @@ class Response:
 
     @property
     def apparent_encoding(self) -> str:
-        """What the bytes look like: a byte order mark, UTF-8 where it fits, else Latin-1."""
-        content = self.content
-        if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-            return "utf-16"
-        if content.startswith(b"\xef\xbb\xbf"):
-            return "utf-8-sig"
-        try:
-            content.decode("utf-8")
-        except UnicodeDecodeError:
-            return "iso-8859-1"
-        return "utf-8"
-
-    def _usable_encoding(self) -> str:
-        import codecs
-
-        name = self.encoding or "utf-8"
-        try:
-            codecs.lookup(name)
-        except LookupError:
-            return "utf-8"
-        return name
+        """What the bytes look like: a byte order mark's word, UTF-8 where it fits, else Latin-1."""
+        return apparent_charset(self.content)
 
     @property
     def text(self) -> str:
         """The content as text: by the header's charset, UTF-8 otherwise; what does not fit becomes U+FFFD."""
         content = self.content
-        if self.encoding is None and content.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
-            return content.decode(self.apparent_encoding, "replace")
-        return content.decode(self._usable_encoding(), "replace")
+        charset = self.encoding or marked_charset(content)
+        return content.decode(usable_charset(charset), "replace")
 
     def json(self, **options: Any) -> Any:
         """The content as JSON (RFC 8259), whatever the content type says.

@@ -67,7 +67,11 @@ class _ForeignStream:
 
     def _iterate(self) -> Any:
         if self._pieces is None:
-            self._pieces = iter(self._answer.iter_content(65536)) if hasattr(self._answer, "iter_content") else iter([self._answer.content])
+            self._pieces = (
+                iter(self._answer.iter_content(65536))
+                if hasattr(self._answer, "iter_content")
+                else iter([self._answer.content])
+            )
         return self._pieces
 
     def discard(self) -> None:

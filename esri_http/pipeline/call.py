@@ -25,7 +25,19 @@ MOST_SENDS = 100
 class Call:
     """One call: where it may go, how it is sent, and how often it has been. Belongs to one thread."""
 
-    __slots__ = ("adapters", "clock", "cookies", "jar", "options", "own", "referer", "sends", "sign_in_retry", "transport", "trusted")
+    __slots__ = (
+        "adapters",
+        "clock",
+        "cookies",
+        "jar",
+        "options",
+        "own",
+        "referer",
+        "sends",
+        "sign_in_retry",
+        "transport",
+        "trusted",
+    )
 
     def __init__(
         self,
@@ -33,7 +45,6 @@ class Call:
         options: SendOptions,
         own: Origin,
         jar: CookieJar,
-        cookies: CookieJar | None = None,
         trusted: frozenset[Origin] = frozenset(),
         referer: str | None = None,
         sign_in_retry: Retry | None = None,
@@ -43,7 +54,8 @@ class Call:
         self.options = options
         self.own = own
         self.jar = jar
-        self.cookies = cookies
+        # The cookies of this call alone; they go to the origin that the caller named.
+        self.cookies: CookieJar | None = None
         self.trusted = trusted
         self.referer = referer
         self.sign_in_retry = sign_in_retry
@@ -55,7 +67,9 @@ class Call:
         """One request over the wire, with this session's cookies."""
         self.sends += 1
         if self.sends > MOST_SENDS:
-            raise TransportError(f"The call was given up after {MOST_SENDS} requests: redirects and sign-ins have no end.", url=request.url)
+            raise TransportError(
+                f"The call was given up after {MOST_SENDS} requests: redirects and sign-ins have no end.", url=request.url
+            )
         if self.jar or self.cookies:
             request = self._with_cookies(request)
         options = options or self.options

@@ -92,6 +92,7 @@ class ExchangeWire:
         self._count = count
 
     def left_of(self, count: int) -> Wire:
+        """See `Wire.left_of`."""
         return ExchangeWire(self.call, self.auth, self.audience, self.lane, count)
 
     def send(self, request: Request) -> Response:
@@ -100,7 +101,7 @@ class ExchangeWire:
         own = self.audience.own if self.audience is not None and request.origin == self.audience.origin else True
         inner = Call(
             call.transport, call.sign_in_options(), request.origin if own else call.own, call.jar,
-            trusted=call.trusted, referer=call.referer, sign_in_retry=call.sign_in_retry, adapters=call.adapters,
+            call.trusted, call.referer, call.sign_in_retry, call.adapters,
         )  # fmt: skip
         inner.sends = call.sends
         if request.header("Referer") is None and call.referer:
@@ -113,13 +114,16 @@ class ExchangeWire:
 
     @property
     def peer_certificate(self) -> bytes | None:
+        """See `Wire.peer_certificate`."""
         connection = None if self.lane is None else self.lane.connection
         return None if connection is None else connection.peer_certificate
 
     @property
     def memory(self) -> dict[str, Any]:
+        """See `Wire.memory`."""
         return {} if self.lane is None else self.lane.memory
 
     def pin(self) -> None:
+        """See `Wire.pin`."""
         if self.lane is not None:
             self.lane.pin()

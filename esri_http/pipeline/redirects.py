@@ -35,10 +35,8 @@ def follow(request: Request, auth: BaseEsriAuth | None, call: Call, allow_redire
         if not response.is_redirect:
             return response
         if not allow_redirects:
-            raise RedirectRefusedError(
-                f"{redact_url(request.url)} redirects to {redact_url(response.headers['location'])}, and redirects are not allowed"
-                " for this call.", url=request.url, response=response,
-            )  # fmt: skip
+            message = f"{_step(request, response.headers['location'])}, and redirects are not allowed for this call."
+            raise RedirectRefusedError(message, url=request.url, response=response)
         following = next_request(request, response)
         _check_chain(following, response, history)
         response.discard()
@@ -63,28 +61,32 @@ def next_request(request: Request, response: Response) -> Request:
     try:
         split = split_url(join_url(request.url, location))
     except (InvalidUrlError, ValueError) as error:
-        raise RedirectRefusedError(
-            f"{redact_url(request.url)} redirects to an address that cannot be followed: {redact_url(location)}", url=request.url,
-            response=response,
-        ) from error  # fmt: skip
-    following = request.replace(origin=split.origin, target=split.target, fragment=split.fragment or request.fragment, secret_query="")
+        message = f"{_step(request, location)}, which cannot be followed."
+        raise RedirectRefusedError(message, url=request.url, response=response) from error
+    following = request.replace(
+        origin=split.origin, target=split.target, fragment=split.fragment or request.fragment, secret_query=""
+    )
     if not _leaves_plain_http(request.origin, following.origin):
         _change_method(following, response.status_code)
     if following.origin != request.origin and not is_upgrade(request.origin, following.origin):
         following.headers = without(following.headers, _PER_HOP_HEADERS)
     if not following.replayable:
-        raise BodyNotReplayableError(
-            f"{redact_url(request.url)} redirects to {redact_url(following.url)}, and the body can be read only once; give a file or"
-            " bytes, or use the final address.", url=request.url,
-        )  # fmt: skip
+        message = f"{_step(request, following.url)}, and the body can be read only once; give a file or bytes, or that address."
+        raise BodyNotReplayableError(message, url=request.url)
     return following
+
+
+def _step(request: Request, target: str) -> str:
+    return f"{redact_url(request.url)} redirects to {redact_url(target)}"
 
 
 def _location(response: Response) -> str:
     getlist = getattr(response.headers, "getlist", None)
     fields = set(getlist("location")) if getlist else {response.headers["location"]}
     if len(fields) > 1:
-        raise RedirectRefusedError(f"{redact_url(response.url)} redirects to several places at once.", url=response.url, response=response)
+        raise RedirectRefusedError(
+            f"{redact_url(response.url)} redirects to several places at once.", url=response.url, response=response
+        )
     location: str = fields.pop()
     try:
         # Header fields are read as Latin-1; servers that put raw UTF-8 there mean UTF-8.
@@ -94,7 +96,9 @@ def _location(response: Response) -> str:
 
 
 def _change_method(request: Request, status: int) -> None:
-    becomes_get = (status == 303 and request.method not in ("GET", "HEAD")) or (status in (301, 302) and request.method == "POST")
+    becomes_get = (status == 303 and request.method not in ("GET", "HEAD")) or (
+        status in (301, 302) and request.method == "POST"
+    )
     if becomes_get:
         request.method = "GET"
         request.body = None

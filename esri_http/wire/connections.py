@@ -31,6 +31,7 @@ class WireHeaders(dict):  # type: ignore[type-arg]
         self.secret_query = secret_query
 
     def copy(self) -> WireHeaders:
+        """A copy that keeps the secret; urllib3 copies header fields before it adds the proxy's."""
         return WireHeaders(self, self.secret_query)
 
 
@@ -46,6 +47,7 @@ class CarefulResponse(http.client.HTTPResponse):
         return super()._read_status()  # type: ignore[misc, no-any-return]
 
     def begin(self) -> None:
+        """Read status and header fields of the final answer."""
         super().begin()
         while 100 < self.status < 200 and self.status != http.client.SWITCHING_PROTOCOLS:
             self.headers = self.msg = None  # type: ignore[assignment]
@@ -107,11 +109,11 @@ class _Watched:
         super().request_chunked(method, url, body=body, headers=headers)  # type: ignore[misc]
 
 
-class PlainConnection(_Watched, HTTPConnection):
+class PlainConnection(_Watched, HTTPConnection):  # type: ignore[misc]
     """A connection without TLS."""
 
 
-class TlsConnection(_Watched, HTTPSConnection):
+class TlsConnection(_Watched, HTTPSConnection):  # type: ignore[misc]
     """A connection with TLS."""
 
 

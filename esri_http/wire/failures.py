@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import socket
 import ssl
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Callable
 
 from urllib3 import exceptions as urllib3_errors
 
@@ -53,7 +53,7 @@ class _Translation:
                 return method(error)
         return ours.ProtocolError(f"{self.place}: the exchange failed ({type(error).__name__}).", url=self.url)
 
-    def _table(self) -> tuple[tuple[Any, Any], ...]:
+    def _table(self) -> tuple[tuple[Any, Callable[[Any], ours.EsriHttpError]], ...]:
         return (
             (urllib3_errors.ProxyError, self._proxy),
             (urllib3_errors.SSLError, lambda error: self._tls(error.args[0] if error.args else error)),
@@ -75,12 +75,16 @@ class _Translation:
             return ours.ConnectError(message, url=self.url)
         refused = isinstance(error, urllib3_errors.NewConnectionError)
         if isinstance(cause, socket.timeout) or not refused:
-            return ours.ConnectTimeoutError(f"{self.place}: no connection to {where} within the connect time-out.", url=self.url)
+            return ours.ConnectTimeoutError(
+                f"{self.place}: no connection to {where} within the connect time-out.", url=self.url
+            )
         why = getattr(cause, "strerror", None) or "no way to it"
         return ours.ConnectError(f"{self.place}: could not connect to {where}: {why}.", url=self.url)
 
     def _silent(self, error: Exception) -> ours.EsriHttpError:
-        return ours.ReadTimeoutError(f"{self.place}: {self.origin.authority} was silent for longer than the read time-out.", url=self.url)
+        return ours.ReadTimeoutError(
+            f"{self.place}: {self.origin.authority} was silent for longer than the read time-out.", url=self.url
+        )
 
     def _broken(self, error: urllib3_errors.HTTPError) -> ours.EsriHttpError:
         cause = next((part for part in error.args if isinstance(part, BaseException)), None)
@@ -96,7 +100,9 @@ class _Translation:
         if isinstance(error, socket.timeout):
             return self._silent(error)
         why = getattr(error, "strerror", None) or "closed without an answer"
-        return ours.ConnectionLostError(f"{self.place}: the connection to {self.origin.authority} was lost ({why}).", url=self.url)
+        return ours.ConnectionLostError(
+            f"{self.place}: the connection to {self.origin.authority} was lost ({why}).", url=self.url
+        )
 
     def _garbage(self, error: BaseException) -> ours.EsriHttpError:
         kind = type(error).__name__
@@ -122,7 +128,9 @@ class _Translation:
         where = self.origin.authority
         if isinstance(error, ssl.SSLCertVerificationError) or type(error).__name__ == "CertificateError":
             why = getattr(error, "verify_message", "") or "it is for other names"
-            message = f"{self.place}: the certificate of {where} was not accepted: {why.rstrip('.')}. {_certificate_advice(why)}"
+            message = (
+                f"{self.place}: the certificate of {where} was not accepted: {why.rstrip('.')}. {_certificate_advice(why)}"
+            )
             return ours.CertificateError(message, url=self.url, reason=why)
         if isinstance(error, socket.timeout) or "timed out" in str(error):
             return self._silent(error)  # type: ignore[arg-type]

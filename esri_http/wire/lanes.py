@@ -52,6 +52,7 @@ class Lane:
             connection.pinned = pinned
 
     def close(self) -> None:
+        """Close the connection."""
         self._manager.clear()
 
 

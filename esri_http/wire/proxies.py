@@ -26,6 +26,7 @@ class Proxy(NamedTuple):
 
     @property
     def is_socks(self) -> bool:
+        """Whether it speaks SOCKS rather than HTTP."""
         return self.url.startswith("socks")
 
     def headers(self) -> dict[str, str] | None:
@@ -38,7 +39,8 @@ class Proxy(NamedTuple):
     def __repr__(self) -> str:
         return f"<Proxy {self.url}>"
 
-    __str__ = __repr__
+    def __str__(self) -> str:
+        return self.url
 
 
 def parse_proxy(address: str) -> Proxy:

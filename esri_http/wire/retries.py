@@ -28,6 +28,8 @@ DEFAULT_BACKOFF_SECONDS = 0.3
 LONGEST_WAIT_SECONDS = 120.0
 _JITTER_SECONDS = 0.2
 
+__all__ = ["Retry", "backoff_seconds", "make_retry", "retry_after_seconds", "wants_retry"]
+
 # Handed to urllib3 itself: it raises the first error as it is and repeats nothing; a constant, since it is never counted.
 RAISE_AT_ONCE = Retry(False, redirect=False, raise_on_status=False)
 
@@ -101,7 +103,7 @@ def retry_after_seconds(field: str | None, clock: Clock) -> float | None:
     import calendar
 
     try:
-        moment = calendar.timegm(parsed[:6] + (0, 0, 0)) - (parsed[9] or 0)
+        moment = calendar.timegm((*parsed[:6], 0, 0, 0)) - (parsed[9] or 0)
     except (ValueError, OverflowError, TypeError):
         return None
     return max(0.0, moment - clock.time())

@@ -45,7 +45,9 @@ class WireStream:
     def _without_body(self) -> None:
         """No body is awaited (RFC 9112 section 6.3), whatever the header fields announce."""
         headers = self.raw.headers
-        clean = self._request.method == "HEAD" or ("transfer-encoding" not in headers and headers.get("content-length", "0") == "0")
+        clean = self._request.method == "HEAD" or (
+            "transfer-encoding" not in headers and headers.get("content-length", "0") == "0"
+        )
         self._decoder = None
         if clean:
             self.raw.read(decode_content=False)  # reads nothing; tells the connection that it is free

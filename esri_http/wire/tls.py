@@ -12,7 +12,6 @@ import threading
 import weakref
 from typing import NamedTuple
 
-import certifi
 from urllib3.util.ssl_ import create_urllib3_context
 
 from ..words.errors import CertificateFileError
@@ -72,12 +71,18 @@ def _build(settings: TlsSettings) -> ssl.SSLContext:
     else:
         context.verify_mode = ssl.CERT_REQUIRED
         context.check_hostname = settings.check_hostname
-        load_roots(context, certifi.where() if settings.verify is True else str(settings.verify))
+        load_roots(context, _certifi_bundle() if settings.verify is True else str(settings.verify))
         for bundle in settings.ca_bundles:
             load_roots(context, bundle)
     if settings.certificate is not None:
         load_certificate(context, settings.certificate)
     return context
+
+
+def _certifi_bundle() -> str:
+    import certifi
+
+    return certifi.where()
 
 
 def load_roots(context: ssl.SSLContext, path: str) -> None:

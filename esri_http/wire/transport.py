@@ -12,13 +12,21 @@ from urllib3.util.timeout import Timeout
 from ..messages.body import BytesBody
 from ..messages.response import Response
 from ..words.errors import (
-    BodyNotReplayableError, ConnectError, ConnectionLostError, ConnectTimeoutError as OurConnectTimeout, DeadlineExceededError,
-    EsriHttpError, ReadTimeoutError, TransportError,
+    BodyNotReplayableError,
+    ConnectError,
+    ConnectionLostError,
+    DeadlineExceededError,
+    EsriHttpError,
+    ReadTimeoutError,
+    TransportError,
 )  # fmt: skip
+from ..words.errors import (
+    ConnectTimeoutError as OurConnectTimeout,
+)
 from ..words.errors import ProtocolError as OurProtocolError
 from ..words.redaction import redact_url
 from .compat import RESPONSE_OPTIONS
-from .connections import ConnectionPinLost, WireHeaders
+from .connections import WireHeaders
 from .failures import WIRE_ERRORS, translate
 from .lanes import Lane, LaneYard
 from .managers import make_manager
@@ -245,6 +253,7 @@ class Transport:
         return True
 
     def _too_late(self, request: Request, options: SendOptions) -> EsriHttpError:
-        message = f"{request.method} {redact_url(request.url)}: the {options.deadline.seconds:g} s for the whole call are used up."
+        message = (
+            f"{request.method} {redact_url(request.url)}: the {options.deadline.seconds:g} s for the whole call are used up."
+        )
         return DeadlineExceededError(message, url=request.url)
-

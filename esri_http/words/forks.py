@@ -10,7 +10,8 @@ from typing import Protocol
 class Forgetful(Protocol):
     """Something that can begin anew in a forked child."""
 
-    def after_fork(self) -> None: ...
+    def after_fork(self) -> None:
+        """Begin anew."""
 
 
 _watched: weakref.WeakSet[Forgetful] | None = None

@@ -15,7 +15,15 @@ TOKEN_HEADER = "X-Esri-Authorization"
 SECRET_HEADERS = frozenset({"authorization", "cookie", "cookie2", "proxy-authorization", TOKEN_HEADER.lower()})
 # What describes a body: dropped when a redirect turns the request into a GET.
 BODY_HEADERS = frozenset(
-    {"content-length", "content-type", "content-encoding", "content-language", "content-location", "transfer-encoding", "digest"}
+    {
+        "content-length",
+        "content-type",
+        "content-encoding",
+        "content-language",
+        "content-location",
+        "transfer-encoding",
+        "digest",
+    }
 )
 
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
@@ -106,7 +114,9 @@ def text_value(name: str, value: str | bytes) -> str:
     try:
         value.encode("latin-1")
     except UnicodeEncodeError:
-        raise InvalidHeaderError(f"The value of the header {name} holds characters outside Latin-1; encode them first.") from None
+        raise InvalidHeaderError(
+            f"The value of the header {name} holds characters outside Latin-1; encode them first."
+        ) from None
     return value
 
 
@@ -150,4 +160,7 @@ def without(headers: Mapping[str, str], names: frozenset[str]) -> dict[str, str]
 
 def redact_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """`headers` as they may be shown."""
-    return {name: "***" if name.lower() in SECRET_HEADERS or name.lower() == "set-cookie" else value for name, value in headers.items()}
+    return {
+        name: "***" if name.lower() in SECRET_HEADERS or name.lower() == "set-cookie" else value
+        for name, value in headers.items()
+    }

@@ -34,10 +34,12 @@ class SplitUrl(NamedTuple):
 
     @property
     def path(self) -> str:
+        """The path, percent-encoded."""
         return self.target.partition("?")[0]
 
     @property
     def query(self) -> str:
+        """What stands behind the question mark, or an empty text."""
         return self.target.partition("?")[2]
 
     def __str__(self) -> str:

@@ -31,14 +31,17 @@ class ClientCertificate:
 
     @property
     def certificate(self) -> str:
+        """The PEM file with the certificate and its chain."""
         return self._identity[0]
 
     @property
     def key(self) -> str | None:
+        """The PEM file with the private key; `None`: it is in the file of the certificate."""
         return self._identity[1]
 
     @property
     def password(self) -> str | None:
+        """What the private key is encrypted under; `None`: nothing."""
         return self._identity[2]
 
     def __eq__(self, other: object) -> bool:

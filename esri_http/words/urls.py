@@ -6,6 +6,7 @@ RFC 3986 is read strictly: what two parsers could read differently is refused, n
 from __future__ import annotations
 
 import re
+
 from .origins import DEFAULT_PORTS, Origin, SplitUrl
 
 # The shape of nearly every URL, taken apart in one step; all others go the careful way.
@@ -32,7 +33,7 @@ def split_url(url: str) -> SplitUrl:
 
         return split_carefully(url)
     scheme, host, port, target = match.groups()
-    if port is not None and not 0 < int(port) < 65536 or ".." in host:
+    if (port is not None and not 0 < int(port) < 65536) or ".." in host:
         from .careful_urls import split_carefully
 
         return split_carefully(url)

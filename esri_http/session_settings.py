@@ -1,0 +1,180 @@
+"""What a session is set to: read once, checked at once, and readable and settable afterwards."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ._version import __version__
+from .messages.decoding import accept_encoding
+from .wire.retries import DEFAULT_STATUSES, make_retry
+from .wire.transport import Timeouts
+from .words.clock import SYSTEM_CLOCK, Clock
+from .words.headers import HeaderInput, Headers
+from .words.settings import (
+    CONNECT_SECONDS,
+    DEADLINE_SECONDS,
+    READ_SECONDS,
+    NetworkSettings,
+    ProxiesInput,
+    TlsSettings,
+    read_bundles,
+    read_certificate,
+    read_proxies,
+    read_timeout,
+    read_verify,
+)  # fmt: skip
+from .words.urls import origin_of
+
+
+class SessionSettings:
+    """The settings of a session; see `EsriSession` for what they mean. Reading them is safe in any thread.
+
+    One that is set holds from the next request on, and no connection made under old network settings is used for it.
+    """
+
+    def __init__(
+        self,
+        cert: Any,
+        verify_cert: Any,
+        allow_redirects: bool,
+        headers: HeaderInput,
+        referer: str | None,
+        options: dict[str, Any],
+    ) -> None:
+        self._clock: Clock = options.get("clock") or SYSTEM_CLOCK
+        self.allow_redirects = bool(allow_redirects)
+        self.stream = bool(options.get("stream", False))
+        self.max_url_length: int | None = options.get("max_url_length", 2000)
+        self.deadline: float | None = options.get("deadline", DEADLINE_SECONDS)
+        self.trusted_origins = frozenset(origin_of(url) for url in options.get("trusted_origins") or ())
+        self._headers = Headers(
+            {"User-Agent": f"esri_http/{__version__}", "Accept": "*/*", "Accept-Encoding": accept_encoding()}
+        )
+        self._headers.update(Headers(headers))
+        if referer is not None:
+            self._headers["Referer"] = referer
+        self._set_retries(options)
+        self._timeouts = Timeouts(*read_timeout(options.get("timeout", (CONNECT_SECONDS, READ_SECONDS))))
+        self._verify_given = verify_cert is not True and verify_cert is not None
+        tls = TlsSettings(
+            read_verify(verify_cert), read_bundles(options.get("ca_bundles")), bool(options.get("check_hostname", True)),
+            read_certificate(cert),
+        )  # fmt: skip
+        names = options.get("server_hostname")
+        self._network = NetworkSettings(
+            tls, read_proxies(options.get("proxies")), bool(options.get("trust_env", True)),
+            tuple(sorted(names.items())) if isinstance(names, dict) else names,
+        )  # fmt: skip
+
+    def _set_retries(self, options: dict[str, Any]) -> None:
+        statuses = options.get("status_to_retry")
+        self._retry = make_retry(
+            options.get("retries"),
+            options.get("backoff_factor"),
+            DEFAULT_STATUSES if statuses is None else statuses,
+            options.get("method_whitelist"),
+        )
+        # What a handler sends is repeated only if it did not arrive: no password is posted twice.
+        self._sign_in_retry = self._retry.new(read=0, status=0, status_forcelist=frozenset())
+
+    def _changed(self, network: NetworkSettings) -> None:
+        """Take new network settings."""
+        self._network = network
+
+    @property
+    def headers(self) -> Headers:
+        """The fields of every request, case-insensitive; change them in place or set them anew."""
+        return self._headers
+
+    @headers.setter
+    def headers(self, headers: HeaderInput) -> None:
+        self._headers = Headers(headers)
+
+    def update_headers(self, values: HeaderInput) -> bool:
+        """Add to `headers`; always `True`."""
+        self._headers.update(Headers(values))
+        return True
+
+    @property
+    def referer(self) -> str | None:
+        """The `Referer` of every request, which tokens are bound to; `None` for none."""
+        return self._headers.get("Referer")
+
+    @referer.setter
+    def referer(self, referer: str | None) -> None:
+        if referer is None:
+            self._headers.pop("Referer", None)
+        else:
+            self._headers["Referer"] = referer
+
+    @property
+    def cert(self) -> tuple[str, str | None] | None:
+        """The client certificate as (certificate file, key file); `None` for none."""
+        certificate = self._network.tls.certificate
+        return None if certificate is None else (certificate.certificate, certificate.key)
+
+    @cert.setter
+    def cert(self, cert: Any) -> None:
+        self._changed(self._network._replace(tls=self._network.tls._replace(certificate=read_certificate(cert))))
+
+    @property
+    def verify_cert(self) -> Any:
+        """Whom to believe: `True`, a path, an `SSLContext`, or `False`."""
+        return self._network.tls.verify
+
+    @verify_cert.setter
+    def verify_cert(self, verify: Any) -> None:
+        self._verify_given = verify is not None
+        self._changed(self._network._replace(tls=self._network.tls._replace(verify=read_verify(verify))))
+
+    verify = verify_cert
+
+    @property
+    def ca_bundles(self) -> str | tuple[str, ...] | None:
+        """The extra CA bundle (a path, or several); `None` for none."""
+        bundles = self._network.tls.ca_bundles
+        return None if not bundles else bundles[0] if len(bundles) == 1 else bundles
+
+    @ca_bundles.setter
+    def ca_bundles(self, bundles: Any) -> None:
+        self._changed(self._network._replace(tls=self._network.tls._replace(ca_bundles=read_bundles(bundles))))
+
+    ca_bundle = ca_bundles
+
+    @property
+    def check_hostname(self) -> bool:
+        """Whether the name in a server's certificate is checked."""
+        return self._network.tls.check_hostname
+
+    @check_hostname.setter
+    def check_hostname(self, check: bool) -> None:
+        self._changed(self._network._replace(tls=self._network.tls._replace(check_hostname=bool(check))))
+
+    assert_hostname = check_hostname
+
+    @property
+    def proxies(self) -> dict[str, str | None]:
+        """A copy of the proxies that were set; assign a dict to change them."""
+        return dict(self._network.proxies)
+
+    @proxies.setter
+    def proxies(self, proxies: ProxiesInput) -> None:
+        self._changed(self._network._replace(proxies=read_proxies(proxies)))
+
+    @property
+    def trust_env(self) -> bool:
+        """Whether proxy variables, CA bundle variables and netrc are obeyed."""
+        return self._network.trust_env
+
+    @trust_env.setter
+    def trust_env(self, trust: bool) -> None:
+        self._changed(self._network._replace(trust_env=bool(trust)))
+
+    @property
+    def timeout(self) -> tuple[float | None, float | None]:
+        """(connect, read) in seconds; `None` is no limit."""
+        return self._timeouts.connect, self._timeouts.read
+
+    @timeout.setter
+    def timeout(self, timeout: Any) -> None:
+        self._timeouts = Timeouts(*read_timeout(timeout))
