@@ -24,7 +24,7 @@ class Case(NamedTuple):
     handler: Callable[[EmbeddedPortal], Any]
     layer: Callable[[EmbeddedPortal], str]
     who: Callable[[EsriSession, EmbeddedPortal], str]
-    revoke: Callable[[EmbeddedPortal], None] | None = None
+    revoke: Callable[[EmbeddedPortal], object] | None = None
 
 
 class Row(NamedTuple):

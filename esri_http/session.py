@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
-from .messages.body import Body, make_body
-from .messages.cookies import CookieJar, jar_from
-from .messages.forms import encode_fields
 from .messages.request import Request
 from .options import SESSION_KEYWORDS, check_keywords, with_environment
-from .pipeline.adapters import Adapters, TransportAdapter
-from .pipeline.call import Call
-from .pipeline.redirects import follow
+from .pipeline.jars import JarHolder
+from .preparation import prepare
 from .session_settings import SessionSettings
-from .wire.transport import SendOptions, Timeouts, Transport
-from .words.clock import Deadline
 from .words.errors import ConfigurationError
 from .words.forks import watch_forks
-from .words.headers import HeaderInput, check_method, lookup, merge
-from .words.settings import NetworkSettings, ProxiesInput, read_certificate, read_proxies, read_timeout, read_verify
+from .words.headers import lookup, merge
+from .words.settings import read_certificate, read_proxies, read_timeout, read_verify
 from .words.urls import split_url
 
 if TYPE_CHECKING:
     from .auth.base import BaseEsriAuth, Wire
+    from .messages.cookies import CookieJar
     from .messages.response import Response
+    from .pipeline.adapters import Adapters
+    from .pipeline.engine import Engine
+    from .words.headers import HeaderInput
     from .words.origins import Origin, SplitUrl
+    from .words.settings import NetworkSettings, ProxiesInput
 
 _UNSET: Any = object()
 
@@ -45,7 +45,7 @@ class EsriSession(SessionSettings):
     - `trust_env`: obey proxy variables, CA bundle variables and netrc; what is set explicitly always wins.
     - `stream`: do not read the content of answers before it is asked for.
     - `check_hostname`: `False` skips the name in the server's certificate, not its chain.
-    - `retries`, `backoff_factor` (seconds), `status_to_retry`, `method_whitelist`: see `wire.retries.make_retry`.
+    - `retries`, `backoff_factor` (seconds), `status_to_retry`, `method_whitelist`: see `words.settings.read_retries`.
     - `proxies`: ``{"https": "http://host:port", "http://one.host": None}``.
     - `timeout`: seconds, or (connect, read); the default is (10, 60); `None` for no limit.
     - `deadline`: seconds for a whole call with its redirects, retries and sign-in; the default is 600.
@@ -71,11 +71,11 @@ class EsriSession(SessionSettings):
         options = check_keywords(options, SESSION_KEYWORDS, "EsriSession")
         verify_cert = options.pop("verify_cert", verify_cert)
         super().__init__(cert, verify_cert, allow_redirects, headers, referer, options)
-        self.cookies = CookieJar(self._clock)
+        self._jar = JarHolder(self._clock)
+        self._lock = threading.Lock()
+        self._engine: Engine | None = None
         self._mounted: dict[str, Any] = {}
         self._adapters: Adapters | None = None
-        self._own_adapter = TransportAdapter(self)
-        self._transports: dict[NetworkSettings, Transport] = {}
         self._netrc: dict[Origin, BaseEsriAuth | None] = {}
         self._auth: BaseEsriAuth | None = None
         self.auth = auth
@@ -142,49 +142,31 @@ class EsriSession(SessionSettings):
         ``{"response": callable}``. Raises the errors of `esri_http.words.errors`.
         """
         split = split_url(url)
-        request = self._prepared(method, split, params, make_body(data, json, files), headers)
+        body = None
+        if data is not None or json is not None or files is not None:
+            from .messages.body import make_body
+
+            body = make_body(data, json, files)
+        request = prepare(method, split, params, body, merge(self._headers.plain(), headers), self.max_url_length)
         handler = None if drop_auth else self._handler(auth, split, request.headers)
         stream = self.stream if stream is None else bool(stream)
-        timeouts = self._timeouts if timeout is _UNSET else Timeouts(*read_timeout(timeout))
-        options = SendOptions(
-            self._retry, timeouts, Deadline(self.deadline if deadline is _UNSET else deadline, self._clock), stream
+        engine = self._engine or self._started()
+        options = engine.options(
+            self._timeout if timeout is _UNSET else read_timeout(timeout),
+            self.deadline if deadline is _UNSET else deadline,
+            stream,
         )
-        call = self._call(self._transport(proxies, verify, cert), options, split.origin)
+        own = proxies is None and verify is None and cert is None
+        transport = engine.main if own else engine.transport(self._network_of_call(proxies, verify, cert))
+        call = engine.call(transport, options, split.origin, self)
         if cookies is not None:
+            from .messages.cookies import jar_from
+
             call.cookies = jar_from(cookies, self._clock)
-        response = follow(request, handler, call, self.allow_redirects if allow_redirects is None else allow_redirects)
+        response = engine.follow(request, handler, call, self.allow_redirects if allow_redirects is None else allow_redirects)
         if not stream:
             response.content  # noqa: B018 - the connection goes back before the caller looks
         return response if hooks is None else _run_hooks(hooks, response)
-
-    def _prepared(self, method: str, split: SplitUrl, params: Any, body: Body | None, headers: HeaderInput) -> Request:
-        """The first request of a call: defaults merged in, parameters in their place."""
-        if method not in _KNOWN_METHODS:
-            method = check_method(method)
-        target = split.target
-        if params:
-            method, target, body = self._with_params(method, split, params, body)
-        fields = merge(self._headers.plain(), headers)
-        if body is None:
-            if method in _METHODS_WITH_BODY:
-                fields["Content-Length"] = "0"
-        elif body.content_type is not None and lookup(fields, "Content-Type") is None:
-            fields["Content-Type"] = body.content_type
-        return Request(method, split.origin, target, fields, body, split.fragment)
-
-    def _call(self, transport: Transport, options: SendOptions, own: Origin) -> Call:
-        return Call(transport, options, own, self.cookies, self.trusted_origins, self.referer, self._sign_in_retry, self._adapters)
-
-    def _with_params(self, method: str, split: SplitUrl, params: Any, body: Body | None) -> tuple[str, str, Body | None]:
-        """The query added to the target; or, where the URL of a GET becomes too long, a POST with it as its form."""
-        query = encode_fields(params)
-        if not query:
-            return method, split.target, body
-        target = f"{split.target}{'&' if '?' in split.target else '?'}{query}"
-        limit = self.max_url_length
-        if limit is not None and method == "GET" and body is None and len(str(split.origin)) + len(target) > limit:
-            return "POST", split.target, make_body(data=params) if not isinstance(params, (str, bytes)) else _form_of(query)
-        return method, target, body
 
     def _handler(self, auth: Any, split: SplitUrl, fields: dict[str, str]) -> BaseEsriAuth | None:
         """Who signs this call: its own `auth`, user info in the URL, the session's handler, netrc; in this order."""
@@ -206,26 +188,33 @@ class EsriSession(SessionSettings):
 
     # -- the way to the wire -----------------------------------------------------------------------------------------
 
-    def _transport(self, proxies: Any = None, verify: Any = None, cert: Any = None) -> Transport:
-        network = self._network
+    def _started(self) -> Engine:
+        """The engine, made at the first request after the session was made, changed or forked."""
+        from .pipeline.engine import Engine
+
+        with self._lock:
+            if self._engine is None:
+                self._engine = Engine(with_environment(self._network, self._verify_given), self._retries, self._clock)
+            return self._engine
+
+    def _network_of_call(self, proxies: Any, verify: Any, cert: Any) -> NetworkSettings:
+        """The network settings with what one call says otherwise."""
+        network = with_environment(self._network, self._verify_given or verify is not None)
+        tls = network.tls
+        if verify is not None:
+            tls = tls._replace(verify=read_verify(verify))
+        if cert is not None:
+            tls = tls._replace(certificate=read_certificate(cert))
         if proxies is not None:
-            merged = {**dict(network.proxies), **dict(read_proxies(proxies))}
-            network = network._replace(proxies=tuple(sorted(merged.items())))
-        if verify is not None or cert is not None:
-            tls = network.tls if verify is None else network.tls._replace(verify=read_verify(verify))
-            network = network._replace(tls=tls if cert is None else tls._replace(certificate=read_certificate(cert)))
-        transport = self._transports.get(network)
-        if transport is None:
-            if len(self._transports) >= _MOST_TRANSPORTS:
-                self._transports.pop(next(iter(self._transports))).close()
-            effective = network if verify is not None else with_environment(network, self._verify_given)
-            transport = self._transports.setdefault(network, Transport(effective))
-        return transport
+            network = network._replace(proxies=tuple(sorted({**dict(network.proxies), **dict(read_proxies(proxies))}.items())))
+        return network._replace(tls=tls)
 
     def send_plain(self, request: Request, timeout: Any = _UNSET, stream: bool = False, **_: Any) -> Response:
         """Send one prepared request as it is: no sign-in, cookies or redirects. For adapters that wrap the session's own."""
-        timeouts = self._timeouts if timeout is _UNSET else Timeouts(*read_timeout(timeout))
-        return self._transport().send(request, SendOptions(self._retry, timeouts, Deadline(self.deadline, self._clock), stream))
+        engine = self._engine or self._started()
+        return engine.main.send(
+            request, engine.options(self._timeout if timeout is _UNSET else read_timeout(timeout), self.deadline, stream)
+        )
 
     def wire_opener(self, handler: BaseEsriAuth) -> Any:
         """For handlers: a callable that gives a `Wire` outside of any call, through the handlers to the left of `handler`."""
@@ -237,8 +226,9 @@ class EsriSession(SessionSettings):
         """A `Wire` for what `handler` sends on its own account."""
         from .binding import open_wire
 
-        options = SendOptions(self._retry, self._timeouts, Deadline(self.deadline, self._clock))
-        return open_wire(self._auth, handler, lambda own: self._call(self._transport(), options, own))
+        engine = self._engine or self._started()
+        options = engine.options(self._timeout, self.deadline)
+        return open_wire(self._auth, handler, lambda own: engine.call(engine.main, options, own, self))
 
     def _bound(self, handler: BaseEsriAuth) -> BaseEsriAuth:
         from .binding import bind
@@ -249,9 +239,21 @@ class EsriSession(SessionSettings):
     def _changed(self, network: NetworkSettings) -> None:
         super()._changed(network)
         self._netrc = {}
-        transports, self._transports = self._transports, {}
-        for transport in transports.values():
-            transport.close()
+        with self._lock:
+            engine, self._engine = self._engine, None
+        if engine is not None:
+            engine.close()
+
+    @property
+    def cookies(self) -> CookieJar:
+        """The cookies of this session (RFC 6265): set by servers, and by you."""
+        return self._jar.open()
+
+    @cookies.setter
+    def cookies(self, cookies: Any) -> None:
+        from .messages.cookies import jar_from
+
+        self._jar.jar = jar_from(cookies, self._clock)
 
     @property
     def auth(self) -> Any:
@@ -272,27 +274,33 @@ class EsriSession(SessionSettings):
     @property
     def adapters(self) -> dict[str, Any]:
         """The mounted adapters by prefix, the longest first; the session's own stand under ``https://`` and ``http://``."""
-        mounted = {"https://": self._own_adapter, "http://": self._own_adapter, **self._mounted}
+        from .pipeline.adapters import TransportAdapter
+
+        own = TransportAdapter(self)
+        mounted = {"https://": own, "http://": own, **self._mounted}
         return dict(sorted(mounted.items(), key=lambda item: -len(item[0])))
 
     def mount(self, prefix: str, adapter: Any) -> None:
         """Send requests to URLs that begin with `prefix` through `adapter`: anything with `send(request, ...)`, `close()`."""
         if not callable(getattr(adapter, "send", None)):
             raise ConfigurationError("An adapter has send(request, ...) and close().")
+        from .pipeline.adapters import Adapters
+
         self._mounted[prefix.lower()] = adapter
         self._adapters = Adapters(self.adapters)
 
     def close(self) -> None:
         """Close all connections. The session can be used again; it then connects anew."""
-        for transport in list(self._transports.values()):
-            transport.close()
-        for adapter in self._mounted.values():
-            if not isinstance(adapter, TransportAdapter) and hasattr(adapter, "close"):
-                adapter.close()
+        engine = self._engine
+        if engine is not None:
+            engine.close()
+        if self._adapters is not None:
+            self._adapters.close()
 
     def after_fork(self) -> None:
-        """In a forked child: leave the parent's connections alone and begin anew."""
-        self._transports = {}
+        """In a forked child: leave the parent's connections and locks alone and begin anew."""
+        self._lock = threading.Lock()
+        self._engine = None
 
     def __enter__(self) -> EsriSession:
         return self
@@ -305,25 +313,14 @@ class EsriSession(SessionSettings):
 
     def __getstate__(self) -> dict[str, Any]:
         """A pickle keeps settings, cookies and auth; connections are made anew."""
-        return {**self.__dict__, "_transports": {}, "_netrc": {}}
+        return {**self.__dict__, "_engine": None, "_lock": None, "_netrc": {}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
+        self._lock = threading.Lock()
         if self._auth is not None:
             self._bound(self._auth)
         watch_forks(self)
-
-
-_KNOWN_METHODS = frozenset({"GET", "POST", "PUT", "DELETE", "HEAD", "PATCH", "OPTIONS"})
-# Settings that calls brought along; the connections of the oldest are given up first.
-_MOST_TRANSPORTS = 32
-_METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
-
-
-def _form_of(query: str) -> Body:
-    from .messages.body import FormBody
-
-    return FormBody(query.encode("ascii"))
 
 
 def _userinfo_auth(split: SplitUrl) -> BaseEsriAuth:

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ._version import __version__
-from .messages.decoding import accept_encoding
-from .wire.retries import DEFAULT_STATUSES, make_retry
-from .wire.transport import Timeouts
+from .messages.codings import accept_encoding
 from .words.clock import SYSTEM_CLOCK, Clock
-from .words.headers import HeaderInput, Headers
+from .words.headers import Headers
 from .words.settings import (
     CONNECT_SECONDS,
     DEADLINE_SECONDS,
     READ_SECONDS,
     NetworkSettings,
-    ProxiesInput,
     TlsSettings,
     read_bundles,
     read_certificate,
     read_proxies,
+    read_retries,
     read_timeout,
     read_verify,
 )  # fmt: skip
 from .words.urls import origin_of
+
+if TYPE_CHECKING:
+    from .words.headers import HeaderInput
+    from .words.settings import ProxiesInput
 
 
 class SessionSettings:
@@ -53,8 +55,13 @@ class SessionSettings:
         self._headers.update(Headers(headers))
         if referer is not None:
             self._headers["Referer"] = referer
-        self._set_retries(options)
-        self._timeouts = Timeouts(*read_timeout(options.get("timeout", (CONNECT_SECONDS, READ_SECONDS))))
+        self._retries = read_retries(
+            options.get("retries"),
+            options.get("backoff_factor"),
+            options.get("status_to_retry"),
+            options.get("method_whitelist"),
+        )
+        self._timeout = read_timeout(options.get("timeout", (CONNECT_SECONDS, READ_SECONDS)))
         self._verify_given = verify_cert is not True and verify_cert is not None
         tls = TlsSettings(
             read_verify(verify_cert), read_bundles(options.get("ca_bundles")), bool(options.get("check_hostname", True)),
@@ -65,17 +72,6 @@ class SessionSettings:
             tls, read_proxies(options.get("proxies")), bool(options.get("trust_env", True)),
             tuple(sorted(names.items())) if isinstance(names, dict) else names,
         )  # fmt: skip
-
-    def _set_retries(self, options: dict[str, Any]) -> None:
-        statuses = options.get("status_to_retry")
-        self._retry = make_retry(
-            options.get("retries"),
-            options.get("backoff_factor"),
-            DEFAULT_STATUSES if statuses is None else statuses,
-            options.get("method_whitelist"),
-        )
-        # What a handler sends is repeated only if it did not arrive: no password is posted twice.
-        self._sign_in_retry = self._retry.new(read=0, status=0, status_forcelist=frozenset())
 
     def _changed(self, network: NetworkSettings) -> None:
         """Take new network settings."""
@@ -173,8 +169,8 @@ class SessionSettings:
     @property
     def timeout(self) -> tuple[float | None, float | None]:
         """(connect, read) in seconds; `None` is no limit."""
-        return self._timeouts.connect, self._timeouts.read
+        return self._timeout
 
     @timeout.setter
     def timeout(self, timeout: Any) -> None:
-        self._timeouts = Timeouts(*read_timeout(timeout))
+        self._timeout = read_timeout(timeout)

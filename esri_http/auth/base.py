@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import enum
-from typing import TYPE_CHECKING, Any, NamedTuple, Union
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
-    from typing import Protocol
+    from typing import Protocol, Union
 
     from ..messages.request import Request
     from ..messages.response import Response
     from ..words.clock import Clock
     from ..words.origins import Origin
+
+    Answer = Union["Verdict", Response]
 
     class Wire(Protocol):
         """What a handler may ask of the floors below while a request is under way."""
@@ -38,24 +39,33 @@ if TYPE_CHECKING:
             """The next leg must go over the same connection."""
 
 
-class Verdict(enum.Enum):
-    """What a handler says to an answer."""
+class Verdict:
+    """What a handler says to an answer: `ACCEPT` or `REPLAY`, and no other."""
 
-    ACCEPT = "accept"  # nothing to do; the answer goes on
-    REPLAY = "replay"  # drop this answer, ask `before_request` again and send again
+    __slots__ = ("_name",)
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __repr__(self) -> str:
+        return self._name
 
 
-ACCEPT = Verdict.ACCEPT
-REPLAY = Verdict.REPLAY
-Answer = Union[Verdict, "Response"]
+ACCEPT = Verdict("ACCEPT")
+"""Nothing to do; the answer goes on."""
+REPLAY = Verdict("REPLAY")
+"""Drop this answer, ask `before_request` again and send again."""
 
 
-class Audience(NamedTuple):
+class Audience:
     """For whom a request is. `own`: the caller named this origin; it was not a redirect that led to it."""
 
-    origin: Origin
-    own: bool = True
-    trusted: frozenset[Origin] = frozenset()
+    __slots__ = ("origin", "own", "trusted")
+
+    def __init__(self, origin: Origin, own: bool = True, trusted: frozenset[Origin] = frozenset()) -> None:
+        self.origin = origin
+        self.own = own
+        self.trusted = trusted
 
     @property
     def is_trusted(self) -> bool:

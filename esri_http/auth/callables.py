@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, Callable
 
 from ..words.errors import ConfigurationError
 from ..words.headers import Headers
-from .base import ACCEPT, INERT, Answer, Audience, AuthRun, BaseEsriAuth
+from .base import ACCEPT, INERT, Audience, AuthRun, BaseEsriAuth
 
 if TYPE_CHECKING:
     from ..messages.request import Request
     from ..messages.response import Response
-    from .base import Wire
+    from .base import Answer, Wire
 
 
 def adopt(auth: Any) -> BaseEsriAuth:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .base import ACCEPT, INERT, Answer, Audience, AuthRun, BaseEsriAuth, Verdict
+from .base import ACCEPT, INERT, REPLAY, Audience, AuthRun, BaseEsriAuth
 from .callables import adopt
 
 if TYPE_CHECKING:
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from ..messages.request import Request
     from ..messages.response import Response
-    from .base import Wire
+    from .base import Answer, Wire
 
 
 class AuthChain(BaseEsriAuth):
@@ -64,8 +64,8 @@ class ChainRun(AuthRun):
             if run is INERT:
                 continue
             said = run.on_response(request, response, wire.left_of(place))
-            if said is Verdict.REPLAY:
-                return said
+            if said is REPLAY:
+                return REPLAY
             if said is not ACCEPT:
                 answer = response = said  # type: ignore[assignment]
         return answer

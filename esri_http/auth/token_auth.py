@@ -8,14 +8,14 @@ from urllib.parse import quote
 from ..words.errors import ArcGISLoginError, ConfigurationError, SignInError
 from ..words.headers import TOKEN_HEADER, lookup
 from ..words.redaction import redact_url
-from .base import ACCEPT, REPLAY, Answer, Audience, AuthRun, BaseEsriAuth
+from .base import ACCEPT, REPLAY, Audience, AuthRun, BaseEsriAuth
 from .tokens import Token
 
 if TYPE_CHECKING:
     from ..messages.envelope import EsriError
     from ..messages.request import Request
     from ..messages.response import Response
-    from .base import Wire
+    from .base import Answer, Wire
 
     class TokenSource(Protocol):
         """Where the token for a request comes from."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Callable
 
 from ..words.errors import ProtocolError
-from .inflaters import Inflater, brotli_factory, new_deflate, new_gzip, zstd_factory, zstd_is_installed
+from .inflaters import Inflater, brotli_factory, new_deflate, new_gzip, zstd_factory
 
 MOST_CODINGS = 5
 _BLOCK = 16 * 1024  # bytes of input that an inflater gets at a time, and that pass from one coding to the next
@@ -18,17 +17,6 @@ _IDLE_FACTOR = 8
 _GZIP_MARK = (b"\x1f\x8b\x08",)
 _ZSTD_MARKS = (b"\x28\xb5\x2f\xfd", *(bytes((low,)) + b"\x2a\x4d\x18" for low in range(0x50, 0x60)))
 _OTHER_NAMES = {"x-gzip": "gzip", "x-deflate": "deflate"}
-
-
-@cache
-def accept_encoding() -> str:
-    """The value of `Accept-Encoding`: gzip and deflate, and what the installed packages add (br, zstd)."""
-    offered = ["gzip", "deflate"]
-    if brotli_factory() is not None:
-        offered.append("br")
-    if zstd_is_installed():
-        offered.append("zstd")
-    return ", ".join(offered)
 
 
 def make_decoder(content_encoding: str) -> Decoder | None:

@@ -27,6 +27,12 @@ class Adapters:
                 return None if isinstance(adapter, TransportAdapter) else MountedAdapter(adapter)
         return None
 
+    def close(self) -> None:
+        """Close every adapter that is not the session's own."""
+        for _, adapter in self._mounted:
+            if not isinstance(adapter, TransportAdapter) and hasattr(adapter, "close"):
+                adapter.close()
+
 
 class MountedAdapter:
     """A foreign adapter (anything with `send`), spoken to as `requests` speaks to its own."""

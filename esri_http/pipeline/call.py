@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ..words.clock import Clock
     from ..words.origins import Origin
     from .adapters import Adapters
+    from .jars import JarHolder
 
 # Redirects times sign-ins: no honest exchange comes near it.
 MOST_SENDS = 100
@@ -44,7 +45,7 @@ class Call:
         transport: Transport,
         options: SendOptions,
         own: Origin,
-        jar: CookieJar,
+        jar: JarHolder,
         trusted: frozenset[Origin] = frozenset(),
         referer: str | None = None,
         sign_in_retry: Retry | None = None,
@@ -70,7 +71,7 @@ class Call:
             raise TransportError(
                 f"The call was given up after {MOST_SENDS} requests: redirects and sign-ins have no end.", url=request.url
             )
-        if self.jar or self.cookies:
+        if self.jar.jar or self.cookies:
             request = self._with_cookies(request)
         options = options or self.options
         adapter = None if self.adapters is None else self.adapters.find(request.url)
@@ -81,14 +82,14 @@ class Call:
         headers = response.headers
         if "set-cookie" in headers:
             getlist: Any = getattr(headers, "getlist", None)
-            self.jar.store(request.origin, request.path, getlist("set-cookie") if getlist else [headers["set-cookie"]])
+            self.jar.open().store(request.origin, request.path, getlist("set-cookie") if getlist else [headers["set-cookie"]])
         return response
 
     def _with_cookies(self, request: Request) -> Request:
         if lookup(request.headers, "Cookie") is not None:
             return request
         own = request.origin == self.own
-        field = self.jar.header_for(request.origin, request.path, own=own, extra=self.cookies if own else None)
+        field = self.jar.open().header_for(request.origin, request.path, own=own, extra=self.cookies if own else None)
         return request.with_header("Cookie", field) if field else request
 
     def sign_in_options(self) -> SendOptions:

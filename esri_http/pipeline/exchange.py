@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..auth.base import ACCEPT, INERT, REPLAY, Audience, AuthRun, BaseEsriAuth
-from ..auth.chain import AuthChain
 from ..wire.connections import ConnectionPinLost
 from ..words.errors import BodyNotReplayableError, ConnectionLostError, SignInError
 from ..words.redaction import redact_url
@@ -84,7 +83,7 @@ class ExchangeWire:
         self, call: Call, auth: BaseEsriAuth, audience: Audience | None, lane: Lane | None = None, count: int = 0
     ) -> None:
         self.call = call
-        self.auth = auth
+        self.auth: Any = auth
         self.audience = audience
         self.lane = lane
         self.clock = call.clock
@@ -106,7 +105,7 @@ class ExchangeWire:
         inner.sends = call.sends
         if request.header("Referer") is None and call.referer:
             request = request.with_header("Referer", call.referer)
-        left = self.auth.left_of(self._count) if self._count and isinstance(self.auth, AuthChain) else None
+        left = self.auth.left_of(self._count) if self._count else None
         try:
             return exchange(request, left, inner)
         finally:

@@ -12,52 +12,26 @@ from typing import TYPE_CHECKING, Any
 
 from urllib3.util.retry import Retry
 
-from ..words.errors import ConfigurationError
 from .compat import retry_options
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     from ..words.clock import Clock
+    from ..words.settings import RetrySettings
 
-DEFAULT_STATUSES = (413, 429, 503, 500, 502, 504)
-DOCUMENTED_METHODS = ("POST", "DELETE", "GET", "HEAD", "OPTIONS", "PUT", "TRACE")
-IDEMPOTENT_METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PUT", "TRACE")
-DEFAULT_RETRIES = 3
-DEFAULT_BACKOFF_SECONDS = 0.3
 LONGEST_WAIT_SECONDS = 120.0
 _JITTER_SECONDS = 0.2
 
-__all__ = ["Retry", "backoff_seconds", "make_retry", "retry_after_seconds", "wants_retry"]
+__all__ = ["Retry", "backoff_seconds", "make_retry", "retry_after_seconds", "wants_retry", "without_repetition"]
 
 # Handed to urllib3 itself: it raises the first error as it is and repeats nothing; a constant, since it is never counted.
 RAISE_AT_ONCE = Retry(False, redirect=False, raise_on_status=False)
 
 
-def make_retry(
-    retries: int | Retry | None = None,
-    backoff_factor: float | None = None,
-    statuses: Collection[int] = DEFAULT_STATUSES,
-    methods: Collection[str] | None = None,
-) -> Retry:
-    """The policy of a session.
-
-    `retries`: how often a request is sent again; `None` means 3 times and idempotent methods only, a `Retry` is taken as
-    it is. `backoff_factor` in seconds: the waits are 0 (urllib3 1.26) or f, then 2f, 4f ..., at most 120 s.
-    """
-    if isinstance(retries, Retry):
-        return retries
-    if retries is False or retries is None:
-        count = 0 if retries is False else DEFAULT_RETRIES
-    elif isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
-        raise ConfigurationError("retries= takes a number from 0 up, or None for the default.")
-    else:
-        count = retries
-    if methods is None:
-        methods = IDEMPOTENT_METHODS if retries is None else DOCUMENTED_METHODS
-    factor = DEFAULT_BACKOFF_SECONDS if backoff_factor is None else backoff_factor
-    if not isinstance(factor, (int, float)) or factor < 0:
-        raise ConfigurationError("backoff_factor= takes seconds from 0 up.")
+def make_retry(settings: RetrySettings) -> Retry:
+    """urllib3's form of the policy."""
+    if settings.custom is not None:
+        return settings.custom  # type: ignore[no-any-return]
+    count, factor = settings.count, settings.backoff_seconds
     return Retry(
         total=count,
         connect=count,
@@ -65,13 +39,18 @@ def make_retry(
         status=count,
         other=0,
         redirect=0,
-        status_forcelist=frozenset(int(status) for status in statuses),
-        allowed_methods=frozenset(method.upper() for method in methods),
+        status_forcelist=settings.statuses,
+        allowed_methods=settings.methods,
         backoff_factor=factor,
         raise_on_status=False,
         raise_on_redirect=False,
         **retry_options(_JITTER_SECONDS if factor else 0.0, LONGEST_WAIT_SECONDS),
     )
+
+
+def without_repetition(retry: Retry) -> Retry:
+    """The policy for what a handler sends: again only if it never arrived, so that no password is posted twice."""
+    return retry.new(read=0, status=0, status_forcelist=frozenset())
 
 
 def wants_retry(retry: Retry, method: str, status: int) -> bool:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
-from typing import Union
+from typing import TYPE_CHECKING
 
 from .errors import InvalidHeaderError
 
-HeaderInput = Union[Mapping[str, "str | bytes | None"], Iterable["tuple[str, str | bytes | None]"], None]
+if TYPE_CHECKING:
+    from typing import Union
+
+    HeaderInput = Union[Mapping[str, Union[str, bytes, None]], Iterable[tuple[str, Union[str, bytes, None]]], None]
+
 
 TOKEN_HEADER = "X-Esri-Authorization"
 # What is for one origin only: never carried to another by a redirect (RFC 9110 section 15.4).

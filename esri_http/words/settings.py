@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, Optional, Union
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .errors import ConfigurationError
 
 if TYPE_CHECKING:
     from ssl import SSLContext
+    from typing import Optional, Union
 
-TimeoutInput = Union[None, float, "tuple[float | None, float | None]"]
-VerifyInput = Union[bool, str, "SSLContext"]
-ProxiesInput = Optional["dict[str, str | None]"]
+    VerifyInput = Union[bool, str, SSLContext]
+    ProxiesInput = Optional[dict[str, Optional[str]]]
+    TimeoutPair = tuple[Optional[float], Optional[float]]
+
+DEFAULT_STATUSES = (413, 429, 503, 500, 502, 504)
+DOCUMENTED_METHODS = ("POST", "DELETE", "GET", "HEAD", "OPTIONS", "PUT", "TRACE")
+IDEMPOTENT_METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PUT", "TRACE")
+DEFAULT_RETRIES = 3
+DEFAULT_BACKOFF_SECONDS = 0.3
 
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 60.0
@@ -67,6 +74,21 @@ class TlsSettings(NamedTuple):
     certificate: ClientCertificate | None = None
 
 
+class RetrySettings:
+    """How often, when and after how long a request is sent again; see `read_retries`."""
+
+    __slots__ = ("backoff_seconds", "count", "custom", "methods", "statuses")
+
+    def __init__(
+        self, count: int, backoff_seconds: float, statuses: frozenset[int], methods: frozenset[str], custom: Any = None
+    ) -> None:
+        self.count = count
+        self.backoff_seconds = backoff_seconds
+        self.statuses = statuses
+        self.methods = methods
+        self.custom = custom
+
+
 class NetworkSettings(NamedTuple):
     """How a session reaches a server: TLS, proxies, and names for servers that are addressed by IP."""
 
@@ -74,6 +96,35 @@ class NetworkSettings(NamedTuple):
     proxies: tuple[tuple[str, str | None], ...] = ()
     trust_env: bool = True
     server_hostname: str | None | tuple[tuple[str, str], ...] = None
+
+
+def read_retries(retries: Any, backoff_factor: Any = None, statuses: Any = None, methods: Any = None) -> RetrySettings:
+    """What users pass as `retries=` and its kin.
+
+    `retries`: how often a request is sent again; `None` means 3 times, idempotent methods and connections that failed
+    only; a `urllib3.util.Retry` is taken as it is. `backoff_factor` in seconds: the first wait is none, then 2f, 4f ...,
+    at most 120 s. `statuses` and `methods`: what is sent again; `None` for the documented defaults.
+    """
+    custom = retries if hasattr(retries, "increment") else None
+    count = DEFAULT_RETRIES if retries is None or custom is not None else 0 if retries is False else retries
+    if isinstance(count, bool) or not isinstance(count, int) or count < 0:
+        raise ConfigurationError("retries= takes a number from 0 up, or None for the default.")
+    seconds = DEFAULT_BACKOFF_SECONDS if backoff_factor is None else backoff_factor
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or seconds < 0:
+        raise ConfigurationError("backoff_factor= takes seconds from 0 up.")
+    if methods is None:
+        methods = IDEMPOTENT_METHODS if retries is None else DOCUMENTED_METHODS
+    try:
+        return RetrySettings(
+            count,
+            seconds,
+            frozenset(int(status) for status in (DEFAULT_STATUSES if statuses is None else statuses)),
+            frozenset(method.upper() for method in methods),
+            custom,
+        )
+    except (TypeError, ValueError, AttributeError):
+        message = "status_to_retry= takes HTTP statuses such as (429, 503), method_whitelist= methods such as ('GET', 'POST')."
+        raise ConfigurationError(message) from None
 
 
 def read_certificate(cert: Any) -> ClientCertificate | None:
@@ -110,7 +161,7 @@ def read_verify(verify: Any) -> VerifyInput:
     raise ConfigurationError("verify_cert= takes True, False, a path to a CA bundle, or an ssl.SSLContext.")
 
 
-def read_timeout(timeout: Any) -> tuple[float | None, float | None]:
+def read_timeout(timeout: Any) -> TimeoutPair:
     """(connect, read) in seconds from a number, a pair, or `None` (no limit)."""
     pair = timeout if isinstance(timeout, (tuple, list)) else (timeout, timeout)
     if len(pair) != 2:

@@ -18,7 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from esri_http.messages import inflaters
-from esri_http.messages.decoding import Decoder, accept_encoding, make_decoder
+from esri_http.messages.codings import accept_encoding
+from esri_http.messages.decoding import Decoder, make_decoder
 from esri_http.words.errors import ProtocolError
 
 Pack = Callable[[bytes], bytes]

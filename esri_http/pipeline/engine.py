@@ -1,0 +1,90 @@
+"""What a session drives: its transports and how calls are sent through them. Made when the first request comes."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from ..wire.retries import make_retry, without_repetition
+from ..wire.transport import SendOptions, Timeouts, Transport
+from ..words.clock import Clock, Deadline
+from .call import Call
+from .redirects import follow
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from ..words.origins import Origin
+    from ..words.settings import NetworkSettings, RetrySettings, TimeoutPair
+    from .adapters import Adapters
+    from .jars import JarHolder
+
+    class CallDefaults(Protocol):
+        """What a session says of every call."""
+
+        trusted_origins: frozenset[Origin]
+        _jar: JarHolder
+        _adapters: Adapters | None
+
+        @property
+        def referer(self) -> str | None:
+            """The `Referer` of every request."""
+
+
+# Settings that calls brought along; the connections of the oldest are given up first.
+_MOST_TRANSPORTS = 32
+_MOST_TIMEOUTS = 64
+
+
+class Engine:
+    """The transports of one session, one for each set of network settings. Safe for threads."""
+
+    follow = staticmethod(follow)
+
+    def __init__(self, network: NetworkSettings, retries: RetrySettings, clock: Clock) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._retry = make_retry(retries)
+        self._sign_in_retry = without_repetition(self._retry)
+        self._timeouts: dict[TimeoutPair, Timeouts] = {}
+        self.main = Transport(network)
+        self._transports: dict[NetworkSettings, Transport] = {network: self.main}
+
+    def transport(self, network: NetworkSettings) -> Transport:
+        """The transport with these settings."""
+        transport = self._transports.get(network)
+        if transport is None:
+            with self._lock:
+                transport = self._transports.get(network)
+                if transport is None:
+                    if len(self._transports) >= _MOST_TRANSPORTS:
+                        self._transports.pop(list(self._transports)[1]).close()
+                    transport = self._transports[network] = Transport(network)
+        return transport
+
+    def options(self, timeout: TimeoutPair, deadline: float | None, stream: bool = False) -> SendOptions:
+        """How one call is sent; `timeout` and `deadline` in seconds."""
+        timeouts = self._timeouts.get(timeout)
+        if timeouts is None:
+            if len(self._timeouts) >= _MOST_TIMEOUTS:
+                self._timeouts = {}
+            timeouts = self._timeouts[timeout] = Timeouts(*timeout)
+        return SendOptions(self._retry, timeouts, Deadline(deadline, self._clock), stream)
+
+    def call(self, transport: Transport, options: SendOptions, own: Origin, session: CallDefaults) -> Call:
+        """A new call to the origin `own`, with what `session` says of every call."""
+        return Call(
+            transport,
+            options,
+            own,
+            session._jar,
+            session.trusted_origins,
+            session.referer,
+            self._sign_in_retry,
+            session._adapters,
+        )
+
+    def close(self) -> None:
+        """Close all idle connections."""
+        for transport in list(self._transports.values()):
+            transport.close()
