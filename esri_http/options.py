@@ -6,6 +6,8 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from .words.settings import NetworkSettings
 
 SESSION_KEYWORDS = {
@@ -19,14 +21,17 @@ SESSION_KEYWORDS = {
 _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
 
-def check_keywords(given: dict[str, Any], known: dict[str, str], what: str) -> dict[str, Any]:
-    """`given` under our own names. Raises `TypeError` for an unknown keyword (with the nearest name) or one given twice."""
+def check_keywords(given: dict[str, Any], known: dict[str, str], what: str, taken: Collection[str] = ()) -> dict[str, Any]:
+    """`given` under our own names. Raises `TypeError` for an unknown keyword (with the nearest name) or one given twice.
+
+    `taken`: what was given by another way already.
+    """
     options: dict[str, Any] = {}
     for name, value in given.items():
         target = known.get(name)
         if target is None:
             raise TypeError(f"{what}() got an unexpected keyword argument {name!r}{_nearest(name, known)}")
-        if target in options:
+        if target in options or target in taken:
             raise TypeError(f"{what}() got {name!r} and another name for the same setting")
         options[target] = value
     return options
@@ -43,7 +48,7 @@ def _nearest(name: str, known: dict[str, str]) -> str:
 
 def with_environment(network: NetworkSettings, verify_given: bool) -> NetworkSettings:
     """`network` with the environment's CA bundle, where it may be believed and nothing was said explicitly."""
-    if not network.trust_env or verify_given or network.tls.verify is not True:
+    if not network.trust_env or verify_given or network.tls.verify is not True or network.tls.ca_bundles:
         return network
     path = next((value for value in map(os.environ.get, _CA_VARIABLES) if value), None)
     return network if path is None else network._replace(tls=network.tls._replace(verify=path))

@@ -13,10 +13,12 @@ from .session_settings import SessionSettings
 from .words.errors import ConfigurationError
 from .words.forks import watch_forks
 from .words.headers import lookup, merge
-from .words.settings import read_certificate, read_proxies, read_timeout, read_verify
+from .words.settings import read_certificate, read_deadline, read_proxies, read_timeout, read_verify
 from .words.urls import split_url
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .auth.base import BaseEsriAuth, Wire
     from .messages.cookies import CookieJar
     from .messages.response import Response
@@ -68,7 +70,7 @@ class EsriSession(SessionSettings):
         referer: str | None = "http",
         **options: Any,
     ) -> None:
-        options = check_keywords(options, SESSION_KEYWORDS, "EsriSession")
+        options = check_keywords(options, SESSION_KEYWORDS, "EsriSession", () if verify_cert is True else ("verify_cert",))
         verify_cert = options.pop("verify_cert", verify_cert)
         super().__init__(cert, verify_cert, allow_redirects, headers, referer, options)
         self._jar = JarHolder(self._clock)
@@ -142,6 +144,7 @@ class EsriSession(SessionSettings):
         ``{"response": callable}``. Raises the errors of `esri_http.words.errors`.
         """
         split = split_url(url)
+        after = _read_hooks(hooks) if hooks else None
         body = None
         if data is not None or json is not None or files is not None:
             from .messages.body import make_body
@@ -153,7 +156,7 @@ class EsriSession(SessionSettings):
         engine = self._engine or self._started()
         options = engine.options(
             self._timeout if timeout is _UNSET else read_timeout(timeout),
-            self.deadline if deadline is _UNSET else deadline,
+            self.deadline if deadline is _UNSET else read_deadline(deadline),
             stream,
         )
         own = proxies is None and verify is None and cert is None
@@ -166,7 +169,7 @@ class EsriSession(SessionSettings):
         response = engine.follow(request, handler, call, self.allow_redirects if allow_redirects is None else allow_redirects)
         if not stream:
             response.content  # noqa: B018 - the connection goes back before the caller looks
-        return response if hooks is None else _run_hooks(hooks, response)
+        return response if after is None else after(response)
 
     def _handler(self, auth: Any, split: SplitUrl, fields: dict[str, str]) -> BaseEsriAuth | None:
         """Who signs this call: its own `auth`, user info in the URL, the session's handler, netrc; in this order."""
@@ -286,21 +289,28 @@ class EsriSession(SessionSettings):
             raise ConfigurationError("An adapter has send(request, ...) and close().")
         from .pipeline.adapters import Adapters
 
-        self._mounted[prefix.lower()] = adapter
-        self._adapters = Adapters(self.adapters)
+        with self._lock:
+            self._mounted[prefix.lower()] = adapter
+            self._adapters = Adapters(self.adapters)
 
     def close(self) -> None:
-        """Close all connections. The session can be used again; it then connects anew."""
+        """Close all connections, and the mounted adapters. The session can be used again; it then connects anew."""
+        self.close_connections()
+        if self._adapters is not None:
+            self._adapters.close()
+
+    def close_connections(self) -> None:
+        """Close the session's own connections that are idle now; those in use are closed after use."""
         engine = self._engine
         if engine is not None:
             engine.close()
-        if self._adapters is not None:
-            self._adapters.close()
 
     def after_fork(self) -> None:
         """In a forked child: leave the parent's connections and locks alone and begin anew."""
         self._lock = threading.Lock()
         self._engine = None
+        if self._jar.jar is not None:
+            self._jar.jar.after_fork()
 
     def __enter__(self) -> EsriSession:
         return self
@@ -313,7 +323,7 @@ class EsriSession(SessionSettings):
 
     def __getstate__(self) -> dict[str, Any]:
         """A pickle keeps settings, cookies and auth; connections are made anew."""
-        return {**self.__dict__, "_engine": None, "_lock": None, "_netrc": {}}
+        return {**super().__getstate__(), "_engine": None, "_lock": None, "_netrc": {}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -323,6 +333,12 @@ class EsriSession(SessionSettings):
         watch_forks(self)
 
 
+def _read_hooks(hooks: Any) -> Callable[[Response], Any]:
+    from .pipeline.hooks import read_hooks
+
+    return read_hooks(hooks)
+
+
 def _userinfo_auth(split: SplitUrl) -> BaseEsriAuth:
     from urllib.parse import unquote
 
@@ -330,13 +346,3 @@ def _userinfo_auth(split: SplitUrl) -> BaseEsriAuth:
 
     username, _, password = split.userinfo.partition(":")
     return EsriBasicAuth(None, unquote(username), unquote(password), url=str(split.origin))
-
-
-def _run_hooks(hooks: Any, response: Response) -> Response:
-    """Call the caller's response hooks in order; one that returns something replaces the response."""
-    given = hooks.get("response") or ()
-    for hook in [given] if callable(given) else given:
-        replaced = hook(response)
-        if replaced is not None:
-            response = replaced
-    return response

@@ -7,17 +7,23 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__
 from .messages.codings import accept_encoding
 from .words.clock import SYSTEM_CLOCK, Clock
+from .words.errors import ConfigurationError
 from .words.headers import Headers
 from .words.settings import (
+    BYPASS_KEYS,
     CONNECT_SECONDS,
     DEADLINE_SECONDS,
+    LONGEST_URL,
     READ_SECONDS,
     NetworkSettings,
     TlsSettings,
     read_bundles,
     read_certificate,
+    read_deadline,
+    read_length,
     read_proxies,
     read_retries,
+    read_server_hostname,
     read_timeout,
     read_verify,
 )  # fmt: skip
@@ -46,9 +52,10 @@ class SessionSettings:
         self._clock: Clock = options.get("clock") or SYSTEM_CLOCK
         self.allow_redirects = bool(allow_redirects)
         self.stream = bool(options.get("stream", False))
-        self.max_url_length: int | None = options.get("max_url_length", 2000)
-        self.deadline: float | None = options.get("deadline", DEADLINE_SECONDS)
-        self.trusted_origins = frozenset(origin_of(url) for url in options.get("trusted_origins") or ())
+        self.max_url_length = read_length(options.get("max_url_length", LONGEST_URL))
+        self.deadline = read_deadline(options.get("deadline", DEADLINE_SECONDS))
+        trusted = options.get("trusted_origins") or ()
+        self.trusted_origins = frozenset(origin_of(url) for url in ((trusted,) if isinstance(trusted, str) else trusted))
         self._headers = Headers(
             {"User-Agent": f"esri_http/{__version__}", "Accept": "*/*", "Accept-Encoding": accept_encoding()}
         )
@@ -67,11 +74,16 @@ class SessionSettings:
             read_verify(verify_cert), read_bundles(options.get("ca_bundles")), bool(options.get("check_hostname", True)),
             read_certificate(cert),
         )  # fmt: skip
-        names = options.get("server_hostname")
         self._network = NetworkSettings(
-            tls, read_proxies(options.get("proxies")), bool(options.get("trust_env", True)),
-            tuple(sorted(names.items())) if isinstance(names, dict) else names,
+            tls, _read_proxies(options.get("proxies")), bool(options.get("trust_env", True)),
+            read_server_hostname(options.get("server_hostname")),
         )  # fmt: skip
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a pickle keeps of the settings: all of them, so one that holds an `SSLContext` cannot be had."""
+        if not isinstance(self._network.tls.verify, (bool, str)):
+            raise ConfigurationError("A session with an ssl.SSLContext cannot be pickled; set verify_cert= to a path instead.")
+        return dict(self.__dict__)
 
     def _changed(self, network: NetworkSettings) -> None:
         """Take new network settings."""
@@ -155,7 +167,7 @@ class SessionSettings:
 
     @proxies.setter
     def proxies(self, proxies: ProxiesInput) -> None:
-        self._changed(self._network._replace(proxies=read_proxies(proxies)))
+        self._changed(self._network._replace(proxies=_read_proxies(proxies)))
 
     @property
     def trust_env(self) -> bool:
@@ -174,3 +186,15 @@ class SessionSettings:
     @timeout.setter
     def timeout(self, timeout: Any) -> None:
         self._timeout = read_timeout(timeout)
+
+
+def _read_proxies(proxies: ProxiesInput) -> tuple[tuple[str, str | None], ...]:
+    """As `read_proxies`, with every address checked."""
+    read = read_proxies(proxies)
+    if read:
+        from .wire.proxies import parse_proxy
+
+        for key, address in read:
+            if address is not None and key not in BYPASS_KEYS:
+                parse_proxy(address)
+    return read

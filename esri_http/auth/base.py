@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from ..messages.request import Request
     from ..messages.response import Response
-    from ..words.clock import Clock
+    from ..words.clock import Clock, Deadline
     from ..words.origins import Origin
 
     Answer = Union["Verdict", Response]
@@ -21,8 +21,15 @@ if TYPE_CHECKING:
         clock: Clock
         referer: str | None
 
+        @property
+        def deadline(self) -> Deadline:
+            """When the call that this is for has to be over."""
+
         def send(self, request: Request) -> Response:
             """Send a request of the handler's own, through the handlers to its left only; no redirect is followed."""
+
+        def resend(self, request: Request) -> Response:
+            """Send the caller's request once more, as the caller wants it sent, through the handlers to the left only."""
 
         def left_of(self, count: int) -> Wire:
             """The same wire as the handler at place `count` of a chain may use it."""

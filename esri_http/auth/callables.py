@@ -6,13 +6,16 @@ from collections.abc import Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any, Callable
 
 from ..words.errors import ConfigurationError
-from ..words.headers import Headers
+from ..words.headers import Headers, without
 from .base import ACCEPT, INERT, Audience, AuthRun, BaseEsriAuth
 
 if TYPE_CHECKING:
+    from ..messages.body import Body
     from ..messages.request import Request
     from ..messages.response import Response
     from .base import Answer, Wire
+
+_LENGTH = frozenset({"content-length"})
 
 
 def adopt(auth: Any) -> BaseEsriAuth:
@@ -31,7 +34,8 @@ def adopt(auth: Any) -> BaseEsriAuth:
 class CallableAuth(BaseEsriAuth):
     """A foreign auth object as a handler. It acts on the origins that the caller names, not where redirects lead.
 
-    As safe for threads as the object it wraps.
+    As safe for threads as the object it wraps. A scheme that signs in the connection (NTLM, Negotiate) needs a handler with
+    a `lane_identity`, as ours are: what a callable sends again may go over another connection.
     """
 
     def __init__(self, auth: Callable[[Any], Any]) -> None:
@@ -67,23 +71,39 @@ class CallableRun(AuthRun):
     def on_response(self, request: Request, response: Response, wire: Wire) -> Answer:
         answer: Answer = ACCEPT
         for hook in self._hooks:
-            shown = HookedResponse(response, CallableRequest(request), wire)
-            said = hook(shown)
-            if isinstance(said, HookedResponse) and said._response is not response:
-                answer = response = said._response
-                answer.history = [getattr(earlier, "_response", earlier) for earlier in answer.history]
+            said = hook(HookedResponse(response, CallableRequest(request), wire))
+            replacement = _replacement(said, request, hook)
+            if replacement is not None and replacement is not response:
+                response.discard()
+                answer = response = replacement
         return answer
 
 
+def _replacement(said: Any, request: Request, hook: Any) -> Response | None:
+    """The response that a hook gives back; `None` where it gives none."""
+    if said is None:
+        return None
+    if not isinstance(said, HookedResponse):
+        from ..messages.foreign import as_response
+
+        return as_response(said, request, hook)
+    said.history[:] = [getattr(earlier, "_response", earlier) for earlier in said.history]
+    return said._response
+
+
 class CallableRequest:
-    """A request under the names that auth handlers for Python HTTP clients use, and editable as they expect."""
+    """A request under the names that auth handlers for Python HTTP clients use, and editable as they expect.
+
+    `body` is text for a form, bytes for what else is in memory, and else an iterable of bytes.
+    """
 
     def __init__(self, request: Request) -> None:
         self._request = request
         self.method = request.method
         self.url = request.url
         self.headers: MutableMapping[str, str] = Headers(request.headers)
-        self.body: Any = getattr(request.body, "content", request.body)
+        self.body: Any = _shown_body(request.body)
+        self._body_given = self.body
         self.hooks: dict[str, list[Callable[..., Any]]] = {"response": []}
         self._cookies = _NoCookies()
 
@@ -110,14 +130,21 @@ class CallableRequest:
 
     def copy(self) -> CallableRequest:
         """A copy whose header fields and hooks are its own."""
-        twin = CallableRequest(self._request)
-        twin.method, twin.url, twin.body = self.method, self.url, self.body
+        twin = type(self)(self._request)
+        twin.method, twin.url, twin.body, twin._body_given = self.method, self.url, self.body, self._body_given
         twin.headers = Headers(self.headers)
         twin.hooks = {event: list(hooks) for event, hooks in self.hooks.items()}
         return twin
 
+    def prepare_headers(self, headers: Any) -> None:
+        """Put these header fields in the place of all others."""
+        self.headers = Headers(headers)
+
     def prepare_cookies(self, cookies: Any) -> None:
         """Nothing: the session keeps the cookies."""
+
+    def prepare_content_length(self, body: Any) -> None:
+        """Nothing: the length goes out as it is when the request is sent."""
 
     def finished(self) -> Request:
         """The request with all changes; a changed URL must stay on the same origin."""
@@ -130,8 +157,10 @@ class CallableRequest:
             if split.origin != self._request.origin:
                 raise ConfigurationError("An auth handler may not send the request to another origin.")
             request.target = split.target
-        if self.body is not getattr(request.body, "content", request.body):
+        if self.body is not self._body_given:
             request.body = make_body(data=self.body)
+        if request.body is not None:
+            request.headers = without(request.headers, _LENGTH)
         return request
 
 
@@ -148,6 +177,12 @@ class HookedResponse:
             raise AttributeError(name)
         return getattr(self._response, name)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in ("request", "connection") or not hasattr(type(self.__dict__.get("_response")), name):
+            super().__setattr__(name, value)
+        else:
+            setattr(self._response, name, value)
+
     def __bool__(self) -> bool:
         return bool(self._response)
 
@@ -158,9 +193,11 @@ class _Resender:
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
 
-    def send(self, request: CallableRequest, **_: Any) -> HookedResponse:
-        response = self._wire.send(request.finished())
-        return HookedResponse(response, request, self._wire)
+    def send(self, request: Any, **_: Any) -> HookedResponse:
+        """Send a copy of the request that was hooked, as the caller wants it sent."""
+        if not isinstance(request, CallableRequest):
+            raise ConfigurationError("response.connection.send() takes a copy of response.request.")
+        return HookedResponse(self._wire.resend(request.finished()), request, self._wire)
 
 
 class _NoCookies(dict):  # type: ignore[type-arg]
@@ -168,6 +205,16 @@ class _NoCookies(dict):  # type: ignore[type-arg]
 
     def extract_cookies(self, response: Any, request: Any) -> None:
         """Nothing: the session has seen them already."""
+
+
+def _shown_body(body: Body | None) -> Any:
+    if body is None:
+        return None
+    from ..messages.body import BytesBody, FormBody
+
+    if isinstance(body, FormBody):
+        return body.content.decode("ascii")
+    return body.content if isinstance(body, BytesBody) else body
 
 
 def _plain(headers: Mapping[str, str]) -> dict[str, str]:

@@ -60,12 +60,16 @@ class ChainRun(AuthRun):
 
     def on_response(self, request: Request, response: Response, wire: Wire) -> Answer:
         answer: Answer = ACCEPT
-        for place, run in enumerate(self._runs):
-            if run is INERT:
-                continue
-            said = run.on_response(request, response, wire.left_of(place))
-            if said is REPLAY:
-                return REPLAY
-            if said is not ACCEPT:
-                answer = response = said  # type: ignore[assignment]
+        try:
+            for place, run in enumerate(self._runs):
+                said = ACCEPT if run is INERT else run.on_response(request, response, wire.left_of(place))
+                if said is REPLAY:
+                    response.discard()
+                    return REPLAY
+                if said is not ACCEPT:
+                    response.discard()
+                    answer = response = said  # type: ignore[assignment]
+        except BaseException:
+            response.close()
+            raise
         return answer

@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import logging
-import threading
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING, Callable
 
 from ..messages.request import Request
 from ..words.clock import Clock
-from ..words.errors import ArcGISLoginError, EsriHttpError, SignInError, TokenRequestError
-from ..words.forks import watch_forks
+from ..words.errors import EsriHttpError, TokenRequestError
 from ..words.redaction import redact_url
+from .flights import Flights
 from .sites import Root, same_portal
-from .token_answers import read_json, read_token
+from .token_answers import NotForServerError, read_json
 from .token_auth import NoSource
-from .token_requests import form_post
+from .token_requests import ask_for_token
+from .token_services import portal_service
 from .tokens import Fetched, TokenKeeper
 
 if TYPE_CHECKING:
     from .base import Wire
+    from .token_auth import TokenSource
     from .tokens import Token
 
 log = logging.getLogger("esri_http.auth")
 
 _MOST_SERVERS = 1000
+# Codes by which a portal may mean that its own token, which is to be exchanged, is dead.
+_MAYBE_DEAD = frozenset({400, 401, 403, 498, 499})
 
 
 class Federation:
@@ -33,60 +36,64 @@ class Federation:
     that portal's own generateToken and nowhere else.
     """
 
-    def __init__(self, portal: Root, portal_tokens: Any, referer: Callable[[], str | None], clock: Clock) -> None:
+    def __init__(self, portal: Root, portal_tokens: TokenSource, referer: Callable[[Wire], str | None], clock: Clock) -> None:
         self.portal = portal
         self._portal_tokens = portal_tokens
         self._referer = referer
         self._clock = clock
-        self._lock = threading.Lock()
-        self._asking: dict[Root, threading.Lock] = {}
+        self._asking = Flights()
         self._sources: dict[Root, TokenKeeper | NoSource] = {}
-        watch_forks(self)
 
     def source_for(self, root: Root, wire: Wire) -> TokenKeeper | NoSource:
         """The keeper of the tokens for the server at `root`, or the reason why there is none."""
         source = self._sources.get(root)
-        if source is not None:
-            return source
-        with self._lock:
-            asking = self._asking.setdefault(root, threading.Lock())
-        with asking:
-            source = self._sources.get(root)
-            if source is None:
-                source = self._ask(root, wire)
+        if source is None:
+            source = self._asking.share(root, lambda: self._ask(root, wire), wire)
         return source
+
+    def keeper_of(self, root: Root) -> TokenKeeper | None:
+        """The keeper of the tokens for the server at `root` if it is known to belong to the portal."""
+        source = self._sources.get(root)
+        return source if isinstance(source, TokenKeeper) else None
 
     def known_servers(self) -> list[Root]:
         """The servers that are known to belong to the portal."""
-        return [root for root, source in list(self._sources.items()) if isinstance(source, TokenKeeper)]
+        return [root for root in list(self._sources) if self.keeper_of(root) is not None]
 
     def forget(self) -> None:
         """Drop every server's token, and what is known of the servers."""
-        with self._lock:
-            self._sources = {}
+        self._sources = {}
 
     def _ask(self, root: Root, wire: Wire) -> TokenKeeper | NoSource:
+        known = self._sources.get(root)
+        if known is not None:
+            return known
         request = Request("GET", root.origin, f"{root.path}/rest/info?f=json", {"Accept": "*/*"})
         try:
             info = read_json(wire.send(request), "The server")
         except EsriHttpError as error:
             # Not remembered: the server may be starting.
             return self._no_source(root, f"what it is could not be found out ({error})")
-        owner = info.get("owningSystemUrl")
-        source: TokenKeeper | NoSource
-        if owner and same_portal(owner, self.portal):
-            source = TokenKeeper(ServerTokens(self, root).fetch, self._clock)
-            log.debug("%s is federated with %s", root, self.portal)
-        elif owner:
-            source = self._no_source(root, f"it is federated with {redact_url(owner)!r:.200}, not with {self.portal}")
-        else:
-            source = self._no_source(
+        source = self._judge(root, info.get("owningSystemUrl"), wire)
+        if len(self._sources) < _MOST_SERVERS:
+            self._sources[root] = source
+        return source
+
+    def _judge(self, root: Root, owner: object, wire: Wire) -> TokenKeeper | NoSource:
+        """What the owner that a server announces makes of it; the portal has the last word."""
+        if not owner:
+            return self._no_source(
                 root, f"it is not federated with {self.portal}; a stand-alone server has accounts of its own"
             )
-        with self._lock:
-            if len(self._sources) < _MOST_SERVERS:
-                self._sources[root] = source
-        return source
+        if not same_portal(owner, self.portal):
+            return self._no_source(root, f"it is federated with {redact_url(owner)!r:.200}, not with {self.portal}")
+        keeper = TokenKeeper(ServerTokens(self, root).fetch, self._clock)
+        try:
+            keeper.current(wire)
+        except NotForServerError:
+            return self._no_source(root, f"it says that it belongs to {self.portal}, which gives no token for it")
+        log.debug("%s is federated with %s", root, self.portal)
+        return keeper
 
     def _no_source(self, root: Root, why: str) -> NoSource:
         log.debug("no token for %s: %s", root, why)
@@ -97,37 +104,21 @@ class Federation:
         token = self._portal_tokens.current(wire)
         try:
             return self._exchange(root, token, wire)
-        except SignInError as error:
-            if error.code not in (400, 401, 403, 498, 499) or isinstance(error, ArcGISLoginError):
-                raise
-            if "for this server" in " ".join(error.details).lower():
+        except TokenRequestError as error:
+            if error.code not in _MAYBE_DEAD or isinstance(error, NotForServerError):
                 raise
         return self._exchange(root, self._portal_tokens.renewed(wire, token), wire)
 
     def _exchange(self, root: Root, token: Token, wire: Wire) -> Fetched:
-        referer = self._referer() or wire.referer
-        fields = {"token": token.value, "serverUrl": str(root), "f": "json", "request": "getToken"}
+        referer = self._referer(wire) or wire.referer
+        fields = {"token": token.value, "serverUrl": str(root), "request": "getToken"}
         if referer:
             fields.update(client="referer", referer=referer)
-        url = Root(self.portal.origin, f"{self.portal.path}/sharing/rest/generateToken")
-        response = wire.send(form_post(url.origin, url.path, fields, referer))
-        fetched = read_token(response, self._clock)
-        if fetched.value == token.value and not fetched.lifetime_seconds:
-            raise TokenRequestError(f"{self.portal} handed its own token back for {root}.", url=str(root))
+        fetched = ask_for_token(portal_service(self.portal).url, fields, referer, wire, self._clock)
+        if fetched.value == token.value:
+            # Passed on, it would let a server that merely poses as federated act as the user.
+            raise NotForServerError(f"{self.portal} hands its own token back for {root}.", url=str(root))
         return fetched
-
-    def after_fork(self) -> None:
-        """In a forked child: the locks of threads that are not there are replaced."""
-        self._lock = threading.Lock()
-        self._asking = {}
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_lock": None, "_asking": {}}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._lock = threading.Lock()
-        watch_forks(self)
 
 
 class ServerTokens:

@@ -13,6 +13,7 @@ from ..words.urls import split_url
 _SERVER_MARK = re.compile(
     r"/(?:rest/(?:admin/)?services|rest/info|rest/login|admin|tokens|manager|services|rest)(?=/|\Z)", re.IGNORECASE
 )
+_SHARING_MARK = re.compile(r"/sharing(?=/|\Z)", re.IGNORECASE)
 _PORTAL_MARK = re.compile(r"/(?:sharing|portaladmin|home|apps)(?=/|\Z)", re.IGNORECASE)
 _ONLINE = re.compile(r"(?:[a-z0-9-]+\.)*([a-z0-9-]+)\.arcgis\.com\Z|arcgis\.com\Z")
 
@@ -33,6 +34,8 @@ class Root(NamedTuple):
 
 def server_root(origin: Origin, path: str) -> Root | None:
     """The root of the ArcGIS Server that a URL belongs to, such as ``/gis/server``; `None` where it looks like none."""
+    if _SHARING_MARK.search(path):
+        return None
     match = re.search(r"/rest/(?:admin/)?services(?=/|\Z)", path) or _SERVER_MARK.search(path)
     return None if match is None else Root(origin, path[: match.start()])
 
@@ -51,6 +54,15 @@ def online_environment(host: str) -> str | None:
         return None
     label = match.group(1) or "www"
     return "dev" if "dev" in label else "qa" if "qa" in label else "prod"
+
+
+def is_online_site(portal: Root, origin: Origin) -> bool:
+    """Whether `origin` is a host of the environment of ArcGIS Online that `portal` is an organisation of, over https.
+
+    All of these hosts take the portal's own token.
+    """
+    environment = online_environment(portal.origin.host)
+    return environment is not None and origin.scheme == "https" and online_environment(origin.host) == environment
 
 
 def same_portal(announced: object, portal: Root) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Any, Callable
 
 from ..words.clock import SYSTEM_CLOCK, Clock
@@ -14,12 +13,13 @@ from .chain import ChainRun
 from .sites import Root, portal_root
 from .token_answers import check_token
 from .token_auth import NoSource, TokenAuth, TokenRun
-from .tokens import Fetched, Token
+from .tokens import Fetched, TokenKeeper
 
 if TYPE_CHECKING:
     from ..messages.request import Request
     from .base import Wire
     from .token_auth import TokenSource
+    from .tokens import Token
 
 
 class GivenToken:
@@ -31,23 +31,18 @@ class GivenToken:
         self._name = name
         self._renew = renew
         self._clock = clock
-        self._lock = threading.Lock()
-        self._token = Token(fetched, clock)
+        self._refused: str | None = None
+        self._keeper = TokenKeeper(self._fetch, clock)
+        self._last = self._keeper.put(fetched)
 
     @property
     def value(self) -> str:
         """The token as text."""
-        return self._token.value
+        return (self._keeper.token or self._last).value
 
     def current(self, wire: Wire) -> Token:
-        token = self._token
-        if token.renew_at is None or self._clock.monotonic() < token.renew_at:
-            return token
-        if self._renew is not None:
-            return self.renewed(wire, token)
-        if token.dies_at is not None and self._clock.monotonic() >= token.dies_at:
-            raise ArcGISLoginError(f"The {self._name} has expired; get a new one and make a new handler with it.")
-        return token
+        self._last = self._keeper.current(wire)
+        return self._last
 
     def renewed(self, wire: Wire, refused: Token) -> Token:
         if self._renew is None:
@@ -55,20 +50,21 @@ class GivenToken:
                 f"The server refuses the {self._name} (expired, revoked, bound to another Referer, or not for this server); it"
                 " cannot be renewed from here."
             )
-        with self._lock:
-            if self._token.generation == refused.generation:
-                fetched = read_given(self._renew(), None, self._clock)
-                if fetched.value == refused.value:
-                    raise ArcGISLoginError(f"The renewed {self._name} is the refused one.")
-                self._token = Token(fetched, self._clock, refused.generation + 1)
-            return self._token
+        self._refused = refused.value
+        self._last = self._keeper.renewed(wire, refused)
+        return self._last
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_lock": None}
+    def _fetch(self, wire: Wire) -> Fetched:
+        if self._renew is None:
+            raise ArcGISLoginError(f"The {self._name} has expired; get a new one and make a new handler with it.")
+        fetched = read_given(self._renew(), None, self._clock)
+        if fetched.value == self._refused:
+            raise ArcGISLoginError(f"The renewed {self._name} is the refused one.")
+        return fetched
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._lock = threading.Lock()
+    def replaced(self, fetched: Fetched) -> GivenToken:
+        """The source of another token, renewed in the same way."""
+        return GivenToken(self._name, fetched, self._renew, self._clock)
 
 
 def read_given(given: Any, expires: Any, clock: Clock) -> Fetched:
@@ -115,6 +111,10 @@ class _GivenTokenAuth(TokenAuth):
     def source_for(self, request: Request, audience: Audience, wire: Wire) -> TokenSource | NoSource | None:
         return self._given
 
+    def site_tokens(self, wire: Wire) -> tuple[Root | None, TokenSource]:
+        """See `TokenAuth.site_tokens`."""
+        return self._site, self._given
+
     @property
     def token(self) -> str:
         """The token as it stands (str)."""
@@ -122,8 +122,7 @@ class _GivenTokenAuth(TokenAuth):
 
     @token.setter
     def token(self, value: str) -> None:
-        old = self._given
-        self._given = GivenToken(self._name, read_given(value, None, old._clock), old._renew, old._clock)
+        self._given = self._given.replaced(read_given(value, None, SYSTEM_CLOCK))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(***)"
@@ -189,6 +188,12 @@ class EsriAPIKeyAuth(_GivenTokenAuth):
             referer=referer, verify_cert=verify_cert, legacy=legacy, session=session, proxies=proxies,
         )  # fmt: skip
         self._inner = None if auth is None else adopt(auth)
+
+    def bind(self, open_wire: Callable[[], Wire]) -> None:
+        """See `TokenAuth.bind`; the inner handler signs in through the same session."""
+        super().bind(open_wire)
+        if isinstance(self._inner, TokenAuth):
+            self._inner.bind(open_wire)
 
     def begin(self, audience: Audience) -> AuthRun:
         run = super().begin(audience)

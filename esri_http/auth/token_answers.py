@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from ..words.errors import ArcGISLoginError, EsriHttpError, InvalidJsonError, SignInError, TokenRequestError
+from ..words.errors import ArcGISLoginError, EsriHttpError, SignInError, TokenRequestError
 from ..words.redaction import redact_url
 from .tokens import Fetched
 
@@ -17,9 +17,16 @@ if TYPE_CHECKING:
 _LONGEST_TOKEN = 16 * 1024
 _TOKEN = re.compile(r"[\x21-\x7e]+\Z")
 _LONGEST_LIFE_SECONDS = 10 * 366 * 86400.0
+_YEAR_10000 = 253402300800.0
 _REFUSED_CODES = frozenset({400, 401, 403})
-_REFUSED_WORDS = ("invalid username or password", "invalid credentials", "not authorized to access", "locked", "invalid user",
-                  "account has been", "password must be specified", "username' must be specified")  # fmt: skip
+# With these words a token service finds fault with the request, not with user name or password. Any other refusal counts
+# as one of the password, in whatever language: only then is it safe that no account gets locked.
+_OTHER_FAULTS = ("'referer'", "'ip'", "'client'", "client id", "query string", "ssl", "https", "for this server", "expiration")
+_NOT_FOR_SERVER = "for this server"
+
+
+class NotForServerError(TokenRequestError):
+    """The portal has no token for the server that one was asked for: it is not federated with it."""
 
 
 def read_json(response: Response, what: str) -> dict[str, Any]:
@@ -35,12 +42,13 @@ def read_json(response: Response, what: str) -> dict[str, Any]:
             f"{place} redirects to {target}. Credentials are not sent after a redirect: use the final address.",
             url=response.url,
         )
+    answer, failure = None, ""
     try:
         answer = response.json()
-    except InvalidJsonError as error:
-        raise TokenRequestError(f"{place} gave no usable answer. {error}", url=response.url) from error
     except EsriHttpError as error:
-        raise TokenRequestError(f"{place} gave no usable answer. {error}", url=response.url) from error
+        failure = str(error)  # not the error itself: what came, perhaps half a token, hangs on it
+    if failure:
+        raise TokenRequestError(f"{place} gave no usable answer. {failure}", url=response.url)
     if not isinstance(answer, dict):
         raise TokenRequestError(
             f"{place} answered with JSON that is not an object (HTTP {response.status_code}).", url=response.url
@@ -48,16 +56,17 @@ def read_json(response: Response, what: str) -> dict[str, Any]:
     return answer
 
 
-def read_token(response: Response, clock: Clock, asked_minutes: float | None = None) -> Fetched:
+def read_token(response: Response, clock: Clock, asked_minutes: float | None = None, by_password: bool = False) -> Fetched:
     """The token in the answer of a generateToken service (ArcGIS REST, section generateToken).
 
-    `asked_minutes` is the lifetime that was asked for, used when what the server says of it makes no sense. Raises
-    `ArcGISLoginError` when the credentials were refused, `TokenRequestError` for everything else.
+    `asked_minutes` is the lifetime that was asked for, used when what the server says of it makes no sense; `by_password`:
+    user name and password were posted. Raises `ArcGISLoginError` when they were refused, `NotForServerError` when there is
+    no token for the server in question, `TokenRequestError` for everything else.
     """
     answer = read_json(response, "The token service")
     token = answer.get("token")
     if token is None and (response.esri_error is not None or response.status_code >= 400):
-        raise refusal(response, response.esri_error)
+        raise refusal(response, response.esri_error, by_password)
     value = check_token(token, response.url)
     expires_at = _epoch_seconds(answer.get("expires"))
     ssl = answer.get("ssl")
@@ -76,27 +85,29 @@ def check_token(token: object, url: str | None = None) -> str:
     return token
 
 
-def refusal(response: Response, error: EsriError | None) -> SignInError:
-    """The error for an envelope from a token service: the credentials' fault, or the service's."""
+def refusal(response: Response, error: EsriError | None, by_password: bool) -> SignInError:
+    """The error for what a token service answered in place of a token: the credentials' fault, or the service's."""
     code = response.status_code if error is None else error.code
     details = [] if error is None else list(error.details)
     words = f"HTTP {response.status_code} {response.reason}".rstrip() if error is None else str(error)
     place = redact_url(response.url)
-    said = " ".join([words, *details]).lower()
-    if code in _REFUSED_CODES and any(phrase in said for phrase in _REFUSED_WORDS):
+    said = words.lower()
+    refused = by_password and error is not None and code in _REFUSED_CODES
+    if refused and not any(fault in said for fault in _OTHER_FAULTS):
         message = (
             f"{place} refused the sign-in: {words} Check user name (its letter case counts here) and password; they are not"
             " tried again, so that the account is not locked."
         )
         return ArcGISLoginError(message, url=response.url, code=code, details=details)
-    return TokenRequestError(f"{place} gave no token: {words}", url=response.url, code=code, details=details)
+    kind = NotForServerError if _NOT_FOR_SERVER in said else TokenRequestError
+    return kind(f"{place} gave no token: {words}", url=response.url, code=code, details=details)
 
 
 def _epoch_seconds(expires: object) -> float | None:
     """`expires` (epoch ms, a number or a string) in seconds; `None` for nonsense."""
     if isinstance(expires, str) and re.fullmatch(r"[0-9]{1,20}", expires):
         expires = int(expires)
-    if isinstance(expires, bool) or not isinstance(expires, (int, float)) or not 0 < expires < 1e16:
+    if isinstance(expires, bool) or not isinstance(expires, (int, float)) or not 0 < expires < _YEAR_10000 * 1000:
         return None
     return expires / 1000.0
 
@@ -115,5 +126,5 @@ def server_time(response: Response, clock: Clock) -> float:
 
     try:
         return parsedate_to_datetime(response.headers.get("date") or "").timestamp()
-    except (TypeError, ValueError, IndexError, OverflowError):
+    except (TypeError, ValueError, IndexError, OverflowError, OSError):
         return clock.time()

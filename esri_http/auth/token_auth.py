@@ -9,6 +9,7 @@ from ..words.errors import ArcGISLoginError, ConfigurationError, SignInError
 from ..words.headers import TOKEN_HEADER, lookup
 from ..words.redaction import redact_url
 from .base import ACCEPT, REPLAY, Audience, AuthRun, BaseEsriAuth
+from .flights import fresh
 from .tokens import Token
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from ..messages.request import Request
     from ..messages.response import Response
     from .base import Answer, Wire
+    from .sites import Root
 
     class TokenSource(Protocol):
         """Where the token for a request comes from."""
@@ -67,11 +69,24 @@ class TokenAuth(BaseEsriAuth):
         """Where the token for `request` comes from; `None` to send it without; `NoSource` with the reason why."""
         raise NotImplementedError
 
+    def site_tokens(self, wire: Wire) -> tuple[Root | None, TokenSource]:
+        """The portal or server that this handler's token is for (`None`: not known), and where the token comes from."""
+        raise NotImplementedError
+
+    def referer_to_send(self, wire: Wire) -> str | None:
+        """The `Referer` that has to go with the token; `None` where the session's own will do."""
+        return self.referer
+
     # -- outside of a request ----------------------------------------------------------------------------------------
 
     def bind(self, open_wire: Callable[[], Wire]) -> None:
         """Let the handler sign in on its own account through this session; called by a session that takes the handler."""
         self._open_wire = open_wire
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether the handler belongs to a session."""
+        return self._open_wire is not None or self._session is not None
 
     def wire(self) -> Wire:
         """A wire for what is asked outside of any request, such as `token`."""
@@ -99,6 +114,8 @@ class TokenRun(AuthRun):
         self._refused: Token | None = None
 
     def before_request(self, request: Request, wire: Wire) -> Request:
+        if lookup(request.headers, TOKEN_HEADER) is not None:
+            return request  # the caller signed it himself
         source = self._source
         if source is None:
             source = self._source = self._handler.source_for(request, self._audience, wire)
@@ -107,14 +124,14 @@ class TokenRun(AuthRun):
         self._token = token = source.current(wire) if self._refused is None else source.renewed(wire, self._refused)
         if token.ssl and request.origin.scheme != "https":
             raise SignInError("The portal allows its tokens over https only; ask for the https:// address.", url=request.url)
-        return attach(request, token.value, self._handler.referer, self._handler.legacy)
+        return attach(request, token.value, self._handler.referer_to_send(wire), self._handler.legacy)
 
     def on_response(self, request: Request, response: Response, wire: Wire) -> Answer:
         error = token_error(response)
         if error is None:
             return ACCEPT
         if isinstance(self._source, NoSource):
-            raise self._source
+            raise fresh(self._source)
         if self._token is None:
             return ACCEPT
         if self._refused is not None:
@@ -133,9 +150,7 @@ class TokenRun(AuthRun):
 
 
 def attach(request: Request, value: str, referer: str | None, legacy: bool) -> Request:
-    """`request` with the token, unless the caller put a token header there himself."""
-    if lookup(request.headers, TOKEN_HEADER) is not None:
-        return request
+    """`request` with the token, in a header or in the `legacy` way, and with the `Referer` that it is bound to."""
     signed = _with_parameter(request, value) if legacy else request.with_header(TOKEN_HEADER, f"Bearer {value}")
     return signed if referer is None else signed.with_header("Referer", referer)
 

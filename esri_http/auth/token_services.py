@@ -10,7 +10,7 @@ from ..words.errors import EsriHttpError, SignInError, TokenRequestError
 from ..words.origins import Origin, SplitUrl
 from ..words.redaction import redact_url
 from ..words.urls import split_url
-from .sites import Root, portal_root, server_root
+from .sites import Root, portal_root, same_portal, server_root
 from .token_answers import read_json
 
 if TYPE_CHECKING:
@@ -41,26 +41,33 @@ class TokenService:
         self.own_roots = frozenset({root})
 
 
-def find_service(url: str, wire: Wire, given: bool = True) -> TokenService:
+def find_service(url: str, wire: Wire, portal: Root | None = None) -> TokenService:
     """The token service that `url` is, or that the site at `url` has.
 
-    `given`: there is a user name and password to be posted, so the service must be the site that was named. Raises
-    `SignInError` where the site has none, or names one that the credentials may not go to.
+    `portal`: the portal that the credentials are for; `None` where they are for the very site that `url` names. Raises
+    `SignInError` where the site has no token service, or names one that the credentials may not go to.
     """
     split = split_url(url)
     path = split.path
     match = _PORTAL_SERVICE.match(path)
     if match:
-        return TokenService(split, Root(split.origin, match.group(1)), is_portal=True)
+        return _checked(TokenService(split, Root(split.origin, match.group(1)), is_portal=True), portal)
     match = _SERVER_SERVICE.match(path)
     if match:
-        return TokenService(split, Root(split.origin, match.group(1)), is_portal=False)
+        return _checked(TokenService(split, Root(split.origin, match.group(1)), is_portal=False), portal)
     match = _TOKENS_FOLDER.match(path)
     if match:
-        return _server_service(Root(split.origin, match.group(1)))
+        return _checked(_server_service(Root(split.origin, match.group(1))), portal)
     if re.search(r"/(?:sharing|home|portaladmin)(?=/|\Z)", path, re.IGNORECASE):
-        return portal_service(portal_root(split))
-    return _ask(split, wire, given)
+        return _checked(portal_service(portal_root(split)), portal)
+    return _checked(_ask(split, wire, portal), portal)
+
+
+def _checked(service: TokenService, portal: Root | None) -> TokenService:
+    """`service`, unless the credentials are for another portal than its own."""
+    if portal is None or (service.is_portal and same_portal(str(service.root), portal)):
+        return service
+    raise SignInError(f"{service.root} is not the portal {portal}, which the sign-in is for.", url=str(service.root))
 
 
 def portal_service(root: Root) -> TokenService:
@@ -73,42 +80,53 @@ def _server_service(root: Root, announced: SplitUrl | None = None) -> TokenServi
     return TokenService(url, root, is_portal=False)
 
 
-def _ask(split: SplitUrl, wire: Wire, given: bool) -> TokenService:
+def _ask(split: SplitUrl, wire: Wire, portal: Root | None) -> TokenService:
     """Ask the site itself: first as a server where the URL looks like one, as a portal first otherwise."""
     server = server_root(split.origin, split.path)
     site = server or Root(split.origin, split.path.rstrip("/"))
+    said: list[str] = []
     if server is None:
-        info = _info(site, "/sharing/rest/info", wire)
+        info = _info(site, "/sharing/rest/info", wire, said)
         if info is not None and _is_portal_info(info):
             return portal_service(site)
-    info = _info(site, "/rest/info", wire)
+    info = _info(site, "/rest/info", wire, said)
     if info is None:
-        raise SignInError(f"At {site} there is neither a portal nor an ArcGIS Server that answers rest/info.", url=str(site))
-    return _service_of_server(site, info, given)
+        why = f" {said[-1]}" if said else ""
+        raise SignInError(
+            f"At {site} there is neither a portal nor an ArcGIS Server that answers rest/info.{why}", url=str(site)
+        )
+    return _service_of_server(site, info, portal)
 
 
-def _info(site: Root, path: str, wire: Wire) -> dict[str, Any] | None:
+def _info(site: Root, path: str, wire: Wire, said: list[str]) -> dict[str, Any] | None:
+    """The answer of rest/info; `None` where there is none, and in `said` what came instead."""
     response = wire.send(Request("GET", site.origin, f"{site.path}{path}?f=json", {"Accept": "*/*"}))
     if response.status_code in (404, 410):
         response.discard()
         return None
     try:
         info = read_json(response, "The site")
-    except TokenRequestError:
+    except TokenRequestError as error:
         if response.status_code >= 500 or response.status_code == 401:
             raise
+        said.append(str(error))
         return None
-    return None if response.esri_error is not None else info
+    if response.esri_error is not None:
+        said.append(f"{redact_url(response.url)} answers: {response.esri_error}")
+        return None
+    return info
 
 
 def _is_portal_info(info: dict[str, Any]) -> bool:
     return "owningSystemUrl" in info or "authInfo" in info
 
 
-def _service_of_server(site: Root, info: dict[str, Any], given: bool) -> TokenService:
+def _service_of_server(site: Root, info: dict[str, Any], portal: Root | None) -> TokenService:
     owner = info.get("owningSystemUrl")
     if isinstance(owner, str) and owner:
-        return _service_of_owner(site, owner, given)
+        service = portal_service(portal if portal is not None and same_portal(owner, portal) else _owner(site, owner))
+        service.server = site
+        return service
     details = info.get("authInfo")
     details = details if isinstance(details, dict) else {}
     announced = details.get("tokenServicesUrl") or details.get("tokenServiceUrl") or info.get("tokenServiceUrl")
@@ -119,32 +137,31 @@ def _service_of_server(site: Root, info: dict[str, Any], given: bool) -> TokenSe
     return _server_service(site, _trusted_form(site, announced))
 
 
-def _service_of_owner(site: Root, owner: str, given: bool) -> TokenService:
+def _owner(site: Root, owner: str) -> Root:
+    """The portal that `site` says it belongs to, which counts only on the host that the user named."""
     try:
         portal = portal_root(split_url(owner.strip()))
     except EsriHttpError:
         raise SignInError(f"{site} says that it belongs to a portal, but not to which one.", url=str(site)) from None
-    if given and portal.origin.host != site.origin.host:
+    if portal.origin.host != site.origin.host:
         raise SignInError(
-            f"{site} is federated with {redact_url(owner)}. The password is not sent where a server points to: if that is your"
-            " portal, give its address as token_url=.", url=str(site),
+            f"{site} is federated with {redact_url(owner)}. No credentials are sent where a server points to: if that is your"
+            " portal, give its address.", url=str(site),
         )  # fmt: skip
-    if given and portal.origin.scheme != "https" and site.origin.scheme == "https":
-        portal = Root(site.origin, portal.path)
-    service = portal_service(portal)
-    service.server = site
-    return service
+    downgrade = portal.origin.scheme == "http" and site.origin.scheme == "https"
+    return Root(site.origin, portal.path) if downgrade else portal
 
 
 def _trusted_form(site: Root, announced: str) -> SplitUrl | None:
-    """The announced token service if it is on the host that the user named and no less safe; else its path on that host."""
+    """The announced token service if it is on the host that the user named and no less safe; `None` otherwise.
+
+    Servers behind a web adaptor announce their internal host; what they have in front is then found by its usual path.
+    """
     try:
         split = split_url(announced.strip())
     except EsriHttpError:
         return None
+    if split.origin.host != site.origin.host or (split.origin.scheme == "http" and site.origin.scheme == "https"):
+        return None
     path = split.path.rstrip("/")
-    if not path.lower().endswith("/generatetoken"):
-        path += "/generateToken"
-    same_host = split.origin.host == site.origin.host
-    downgrade = split.origin.scheme == "http" and site.origin.scheme == "https"
-    return SplitUrl(split.origin if same_host and not downgrade else site.origin, path)
+    return SplitUrl(split.origin, path if path.lower().endswith("/generatetoken") else path + "/generateToken")

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 
 from ..words.clock import SYSTEM_CLOCK, Clock
-from ..words.errors import EsriHttpError, TokenRequestError
+from ..words.errors import EsriHttpError
 from ..words.forks import watch_forks
+from .flights import Flights
 
 if TYPE_CHECKING:
     from .base import Wire
 
+log = logging.getLogger("esri_http.auth")
+
 # Renewed early, so that no token dies under way; scaled down for tokens that live for a minute only.
 _EARLY_SECONDS = 300.0
 _EARLY_SHARE = 0.1
-_FLIGHT_SECONDS = 600.0
+# How long an old token is used on after a failed early renewal before the next try.
+_NEXT_TRY_SECONDS = 30.0
 
 
 class Fetched(NamedTuple):
@@ -55,26 +60,24 @@ class Token:
             self.renew_at = now + max(life - min(_EARLY_SECONDS, life * _EARLY_SHARE), 0.0)
             self.dies_at = now + life
 
+    def postponed(self, renew_at: float) -> Token:
+        """The same token, to be renewed at another moment, though no later than it dies."""
+        twin = Token.__new__(Token)
+        for name in Token.__slots__:
+            setattr(twin, name, getattr(self, name))
+        twin.renew_at = renew_at if self.dies_at is None else min(renew_at, self.dies_at)
+        return twin
+
     def __repr__(self) -> str:
         return f"<Token, expires at {self.expires_at}>"
-
-
-class _Flight:
-    """One fetch under way: those who join it wait for its end."""
-
-    __slots__ = ("done", "error", "token")
-
-    def __init__(self) -> None:
-        self.done = threading.Event()
-        self.token: Token | None = None
-        self.error: BaseException | None = None
 
 
 class TokenKeeper:
     """Holds one token for one server, and shares one fetch among all threads that need it.
 
     Readers take no lock while the token is fresh. While a token is renewed early one thread fetches and the others go on
-    with the old one; when it is dead all wait for the one fetch. A failure reaches everyone who waits and is forgotten.
+    with the old one, as does that thread if the fetch fails; when the token is dead all wait for the one fetch. A failure
+    reaches everyone who waits and is forgotten.
     """
 
     def __init__(self, fetch: Callable[[Wire], Fetched], clock: Clock = SYSTEM_CLOCK) -> None:
@@ -82,7 +85,7 @@ class TokenKeeper:
         self._clock = clock
         self._lock = threading.Lock()
         self._token: Token | None = None
-        self._flight: _Flight | None = None
+        self._flights = Flights()
         self._generation = 0
         watch_forks(self)
 
@@ -97,9 +100,13 @@ class TokenKeeper:
         Raises what the fetch raises.
         """
         token = self._token
-        if token is not None and (token.renew_at is None or self._clock.monotonic() < token.renew_at):
+        if token is None:
+            return self._new(wire, None)
+        if token.renew_at is None or self._clock.monotonic() < token.renew_at:
             return token
-        return self._renewed(wire, token)
+        if token.dies_at is not None and self._clock.monotonic() >= token.dies_at:
+            return self._new(wire, token)
+        return self._renewed_early(wire, token)
 
     def renewed(self, wire: Wire, refused: Token) -> Token:
         """Another token than `refused`: one that another thread has got meanwhile, or a new one."""
@@ -118,51 +125,26 @@ class TokenKeeper:
         with self._lock:
             self._token = None
 
-    def _renewed(self, wire: Wire, stale: Token | None) -> Token:
-        with self._lock:
-            token, flight = self._token, self._flight
-            if token is not None and token is not stale:
-                return token
-            mine = flight is None
-            if flight is None:
-                flight = self._flight = _Flight()
-        if mine:
-            return self._fly(flight, wire)
-        if token is not None and self._still_lives(token):
-            return token
-        return self._join(flight)
+    def _new(self, wire: Wire, stale: Token | None, wait: bool = True) -> Token:
+        """Another token than `stale`; with `wait` false, `stale` itself while another thread is getting one."""
 
-    def _still_lives(self, token: Token) -> bool:
-        """Whether a token past its early renewal can be used while another thread renews it."""
-        return token.dies_at is not None and self._clock.monotonic() < token.dies_at
+        def fetch() -> Token:
+            token = self._token
+            return token if token is not None and token is not stale else self.put(self._fetch(wire))
 
-    def _fly(self, flight: _Flight, wire: Wire) -> Token:
+        token: Token | None = self._flights.share(None, fetch, wire, wait)
+        return token or stale  # type: ignore[return-value]
+
+    def _renewed_early(self, wire: Wire, token: Token) -> Token:
+        """A new token, or for want of one `token`, which still lives."""
         try:
-            fetched = self._fetch(wire)
-        except BaseException as error:
-            flight.error = error
-            raise
-        else:
-            with self._lock:
-                flight.token = self._store(fetched)
-            return flight.token
-        finally:
-            with self._lock:
-                if self._flight is flight:
-                    self._flight = None
-            flight.done.set()
-
-    def _join(self, flight: _Flight) -> Token:
-        if not flight.done.wait(_FLIGHT_SECONDS):
-            raise TokenRequestError("Another thread has been getting a token for ten minutes; it was not waited for longer.")
-        if flight.token is not None:
-            return flight.token
-        error = flight.error
-        if isinstance(error, EsriHttpError):
-            # Each thread raises an error of its own: a shared one would collect every thread's traceback.
-            rebuild, arguments = error.__reduce__()
-            raise rebuild(*arguments) from error
-        raise TokenRequestError("Getting a token was broken off in another thread.") from error
+            return self._new(wire, token, wait=False)
+        except EsriHttpError as error:
+            log.debug("a token could not be renewed early, the old one is used on: %s", error)
+        with self._lock:
+            if self._token is token:
+                self._token = token.postponed(self._clock.monotonic() + _NEXT_TRY_SECONDS)
+        return token
 
     def _store(self, fetched: Fetched) -> Token:
         self._generation += 1
@@ -170,21 +152,21 @@ class TokenKeeper:
         return token
 
     def after_fork(self) -> None:
-        """In a forked child: the fetch that was under way belongs to a thread that is not there."""
+        """In a forked child: a thread that is not there may hold the lock."""
         self._lock = threading.Lock()
-        self._flight = None
 
     def __getstate__(self) -> dict[str, object]:
         """A pickle keeps the token (it travels to workers), not the locks."""
-        token = self._token
-        fetched = None
-        if token is not None:
-            # The monotonic clock of another process means nothing there: what travels is the life that is left.
-            left = None if token.dies_at is None else max(token.dies_at - self._clock.monotonic(), 0.0)
-            fetched = Fetched(token.value, token.expires_at, left, token.ssl)
-        return {"fetch": self._fetch, "clock": self._clock, "fetched": fetched}
+        token, clock = self._token, self._clock
+        # The monotonic clock of another process means nothing there: what travels is a moment of the wall clock.
+        dies_at = None if token is None or token.dies_at is None else clock.time() + token.dies_at - clock.monotonic()
+        fetched = None if token is None else Fetched(token.value, token.expires_at, dies_at, token.ssl)
+        return {"fetch": self._fetch, "clock": clock, "fetched": fetched}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(state["fetch"], state["clock"])  # type: ignore[misc]
-        if state["fetched"] is not None:
-            self.put(state["fetched"])
+        clock, fetched = state["clock"], state["fetched"]
+        self.__init__(state["fetch"], clock)  # type: ignore[misc]
+        if fetched is not None:
+            dies_at = fetched.lifetime_seconds
+            left = None if dies_at is None else max(dies_at - clock.time(), 0.0)
+            self.put(fetched._replace(lifetime_seconds=left))

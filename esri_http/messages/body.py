@@ -11,7 +11,7 @@ import stat
 from collections.abc import Iterator, Mapping, Sequence, Set, ValuesView
 from typing import Any
 
-from ..words.errors import BodyNotReplayableError, InvalidRequestError
+from ..words.errors import BodyNotReplayableError, EsriHttpError, InvalidRequestError
 from .forms import encode_fields, json_text
 
 PIECE = 256 * 1024
@@ -161,7 +161,9 @@ class StreamBody(Body):
                         break
                 if piece:
                     yield piece
-        except OSError as error:
+        except InvalidRequestError:
+            raise
+        except (OSError, ValueError, EsriHttpError) as error:
             # As it is, it would pass for a failure of the connection.
             raise InvalidRequestError(f"The source of the body failed: {error}.") from error
         if left:

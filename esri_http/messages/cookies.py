@@ -289,6 +289,10 @@ class CookieJar:
     def __repr__(self) -> str:
         return f"<CookieJar with {len(self)} cookies>"
 
+    def after_fork(self) -> None:
+        """In a forked child: do not wait for a thread of the parent."""
+        self._lock = threading.RLock()
+
     def __getstate__(self) -> dict[str, Any]:
         with self._lock:
             domains = {domain: dict(bucket) for domain, bucket in self._domains.items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_LINK = re.compile(r"<([^>]*)>((?:\s*;[^,<\"]*(?:\"[^\"]*\")?)*)")
+_LINK = re.compile(r"<([^<>]*)>((?:\s*;[^,<\"]*(?:\"[^\"]*\")?)*)")
 _PARAMETER = re.compile(r";\s*([A-Za-z0-9*_-]+)\s*=\s*(?:\"([^\"]*)\"|([^;,\s\"]*))")
 LONGEST_FIELD = 16 * 1024
 

@@ -2,42 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable
+import io
+from typing import TYPE_CHECKING, Any
 
-from ..words.errors import EsriHttpResponseError, InvalidJsonError, InvalidRequestError
-from ..words.redaction import redact_url
-from .envelope import LARGEST_ENVELOPE, EsriError, could_be_error, parse_error_bytes
-from .text import apparent_charset, charset_of, decode_pieces, marked_charset, split_lines, usable_charset
+from ..words.errors import EsriHttpError, InvalidRequestError
 
 if TYPE_CHECKING:
     import datetime
     from collections.abc import Iterator, Mapping
-    from typing import Protocol
+    from typing import Callable
 
+    from .body_stream import BodyStream
     from .cookies import CookieJar
+    from .envelope import EsriError
     from .request import Request
-
-    class BodyStream(Protocol):
-        """Where the content comes from: decoded bytes, errors in our words, the connection given back at the end."""
-
-        raw: Any
-
-        def read(self, amount: int | None = None) -> bytes:
-            """At most `amount` bytes, as soon as some are there; all of them for `None`; empty at the end."""
-
-        def discard(self) -> None:
-            """Have done with the body: a short rest is read so that the connection can be used again."""
-
-        def when_done(self, callback: Callable[[bool], None]) -> None:
-            """Have `callback(reusable)` called once the connection is free."""
-
-        def close(self) -> None:
-            """Give the connection back, or throw it away when something is left unread. Twice is fine."""
 
 
 PIECE_BYTES = 256 * 1024
 PEEK_BYTES = 64
+_AHEAD_BYTES = 16 * 1024
 REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
+# How an envelope in JSON, or in UTF-16, can begin.
+_OPENING_BYTES = frozenset({b"", b"{", b"\xef", b"\xff", b"\xfe", b"\0"})
 _ENVELOPE_TYPES = ("json", "text/plain", "javascript", "text/html")
 
 
@@ -50,7 +36,7 @@ class Response:
 
     __slots__ = (
         "_content", "_encoding", "_esri_error", "_head", "_stream", "connection", "elapsed_seconds", "headers",
-        "history", "reason", "request", "status_code",
+        "history", "reason", "request", "status_code", "_begun",
     )  # fmt: skip
 
     def __init__(
@@ -71,6 +57,7 @@ class Response:
         self.connection: Any = None
         self._stream = stream
         self._head = b""
+        self._begun: io.BytesIO | None = None  # once it is read in pieces: what of the head is still to come
         self._content: bytes | None = None
         self._encoding: str | None = None
         self._esri_error: EsriError | bool | None = False
@@ -132,51 +119,49 @@ class Response:
 
     def _find_error(self) -> EsriError | None:
         content = self._content
-        if content is None:
-            if not self._may_hold_error() or not could_be_error(self.peek(PEEK_BYTES)):
-                return None
-            content = self.peek(LARGEST_ENVELOPE + 1)
-        if len(content) > LARGEST_ENVELOPE or not could_be_error(content[:PEEK_BYTES]):
+        if content is not None:
+            head = content[:PEEK_BYTES]
+        elif self._begun is None and self._may_hold_error():
+            head = self._peek_opening()
+        else:
             return None
-        return parse_error_bytes(content)
+        if not _opens_like_envelope(head):
+            return None
+        from .envelope import LARGEST_ENVELOPE, could_be_error, parse_error_bytes
+
+        if not could_be_error(head):
+            return None
+        return parse_error_bytes(self.peek(LARGEST_ENVELOPE + 1) if content is None else content)
 
     def _may_hold_error(self) -> bool:
         kind = (self.headers.get("content-type") or "json").lower()
         return any(word in kind for word in _ENVELOPE_TYPES)
 
+    def _peek_opening(self) -> bytes:
+        """What tells of a streamed body whether it could be an error, and no more: the server may pause behind it."""
+        while len(self._head) < PEEK_BYTES and self._read_on(PEEK_BYTES):
+            first = self._head.lstrip(b" \t\r\n")[:1]
+            if b"}" in self._head or (first not in _OPENING_BYTES and "callback=" not in self.request.target):
+                break
+        return self._head[:PEEK_BYTES]
+
     def raise_for_status(self) -> None:
         """Raise `EsriHttpResponseError` for an HTTP status of 400 and above."""
         if self.status_code >= 400:
-            raise self._error(self.esri_error)
+            self.raise_for_error()
 
     def raise_for_error(self) -> None:
         """Raise `EsriHttpResponseError` for an HTTP status of 400 and above and for an ArcGIS error envelope."""
         if self.status_code >= 400 or self.esri_error is not None:
-            raise self._error(self.esri_error)
+            from .complaints import refusal
 
-    def _error(self, error: EsriError | None) -> EsriHttpResponseError:
-        place = f"{self.request.method} {redact_url(self.url)}"
-        status = f"HTTP {self.status_code} {self.reason}".rstrip()
-        words = f"{error}" if error is not None else status
-        message = f"{place} was answered with an error: {words}"
-        if error is not None and self.status_code >= 400:
-            message += f" ({status})"
-        return EsriHttpResponseError(
-            message,
-            url=self.url,
-            code=self.status_code if error is None else error.code,
-            message_code=None if error is None else error.message_code,
-            details=None if error is None else list(error.details),
-            status_code=self.status_code,
-            method=self.request.method,
-            response=self,
-        )
+            raise refusal(self)
 
     # -- content -----------------------------------------------------------------------------------------------------
 
     @property
     def raw(self) -> Any:
-        """The urllib3 response below, for those who must read the wire's bytes (not decoded); `None` when there is none."""
+        """The body as a file of the wire's bytes (not decoded), with the attributes of urllib3's response; or `None`."""
         return None if self._stream is None else self._stream.raw
 
     @property
@@ -184,25 +169,32 @@ class Response:
         """The whole content, decoded. Reads what is left; the connection goes back."""
         content = self._content
         if content is None:
-            if self._stream is None:
-                raise InvalidRequestError(
-                    "The content of this response was already read as a stream, or it was closed.", url=self.url
-                )
-            content = self._stream.read()
+            stream = self._unread_stream(whole=True)
+            content = stream.read()
             self._content = content = self._head + content if self._head else content
-            self._stream.close()
+            stream.close()
         return content
+
+    def _unread_stream(self, whole: bool) -> BodyStream:
+        """Where the content comes from; raises `InvalidRequestError` where it is gone, or, if it has to be `whole`, begun."""
+        if self._stream is None or (whole and self._begun is not None):
+            raise InvalidRequestError("The content of this response was read as a stream already, or closed.", url=self.url)
+        return self._stream
 
     def peek(self, amount: int) -> bytes:
         """The first `amount` bytes of the content, or what there is; they are still there for the reader afterwards."""
         if self._content is not None:
             return self._content[:amount]
-        while self._stream is not None and len(self._head) < amount:
-            piece = self._stream.read(amount - len(self._head))
-            if not piece:
-                break
-            self._head += piece
+        self._unread_stream(whole=True)
+        while len(self._head) < amount and self._read_on(amount):
+            pass
         return self._head[:amount]
+
+    def _read_on(self, amount: int) -> bool:
+        """Have more of the first `amount` bytes in the head; false where there is no more."""
+        piece = b"" if self._stream is None else self._stream.read(max(amount - len(self._head), _AHEAD_BYTES))
+        self._head += piece
+        return bool(piece)
 
     def iter_content(self, chunk_size: int | None = PIECE_BYTES, decode_unicode: bool = False) -> Iterator[Any]:
         """The content in pieces of at most `chunk_size` bytes, as they come; `None` for the session's own size.
@@ -212,40 +204,44 @@ class Response:
         if chunk_size is not None and (isinstance(chunk_size, bool) or not isinstance(chunk_size, int) or chunk_size < 1):
             raise InvalidRequestError("chunk_size takes a number of bytes greater than zero, or None.")
         pieces = self._pieces(chunk_size or PIECE_BYTES)
-        return decode_pieces(pieces, usable_charset(self.encoding)) if decode_unicode else pieces
+        if not decode_unicode:
+            return pieces
+        from .text import decode_pieces, usable_charset
+
+        return decode_pieces(pieces, usable_charset(self.encoding))
 
     def _pieces(self, size: int) -> Iterator[bytes]:
         if self._content is not None:
             for start in range(0, len(self._content), size):
                 yield self._content[start : start + size]
             return
-        stream = self._stream
-        if stream is None:
-            raise InvalidRequestError(
-                "The content of this response was already read as a stream, or it was closed.", url=self.url
-            )
+        stream = self._unread_stream(whole=False)
+        if self._begun is None:
+            self._begun = io.BytesIO(self._head)
         try:
-            while self._head:
-                piece, self._head = self._head[:size], self._head[size:]
-                yield piece
             while True:
-                piece = stream.read(size)
+                piece = self._begun.read(size) or stream.read(size)
                 if not piece:
                     break
                 yield piece
-        finally:
+        except EsriHttpError:
             self._stream = None
-            stream.close()
+            raise
+        self.close()
 
     def iter_lines(
         self, chunk_size: int = 512, decode_unicode: bool = False, delimiter: str | bytes | None = None
     ) -> Iterator[Any]:
         """The content line by line, without line ends (or split at `delimiter`)."""
+        from .text import split_lines
+
         return split_lines(self.iter_content(chunk_size, decode_unicode), delimiter)
 
     @property
     def encoding(self) -> str | None:
         """The charset that `text` uses: set by you, else the header's, else UTF-8 (`None` where the header names none)."""
+        from .text import charset_of
+
         return self._encoding or charset_of(self.headers.get("content-type"))
 
     @encoding.setter
@@ -255,17 +251,24 @@ class Response:
     @property
     def apparent_encoding(self) -> str:
         """What the bytes look like: a byte order mark's word, UTF-8 where it fits, else Latin-1."""
+        from .text import apparent_charset
+
         return apparent_charset(self.content)
 
     @property
     def text(self) -> str:
-        """The content as text: by the header's charset, UTF-8 otherwise; what does not fit becomes U+FFFD."""
+        """The content as text, by the `encoding` you set, a byte order mark, the header's charset, or UTF-8; in this order.
+
+        What does not fit becomes U+FFFD.
+        """
         content = self.content
-        charset = self.encoding or marked_charset(content)
+        from .text import marked_charset, usable_charset
+
+        charset = self._encoding or marked_charset(content) or self.encoding
         return content.decode(usable_charset(charset), "replace")
 
     def json(self, **options: Any) -> Any:
-        """The content as JSON (RFC 8259), whatever the content type says.
+        """The content as JSON (RFC 8259), whatever the content type says; UTF-8, -16 or -32, else by its charset.
 
         `options` go to `json.loads`. Raises `InvalidJsonError`, which says what came instead, without the content.
         """
@@ -273,21 +276,16 @@ class Response:
 
         content = self.content
         try:
-            return json.loads(content, **options) if content[:3] != b"\xef\xbb\xbf" else json.loads(content[3:], **options)
+            try:
+                return json.loads(content, **options)
+            except UnicodeDecodeError:
+                if self.encoding is None:
+                    raise
+                return json.loads(self.text, **options)
         except (ValueError, RecursionError) as error:
-            raise self._not_json(error) from None
+            from .complaints import not_json
 
-    def _not_json(self, error: Exception) -> InvalidJsonError:
-        content, kind = self.content, self.headers.get("content-type") or "no content type"
-        if not content.strip():
-            what = "the answer is empty"
-        elif content.lstrip()[:1] == b"<":
-            what = "a web page came instead (a sign-in page, a proxy or an error page?); was f=json sent?"
-        else:
-            what = f"the text breaks off or is malformed at position {getattr(error, 'pos', 0)} of {len(content)} bytes"
-        place = f"{self.request.method} {redact_url(self.url)}"
-        message = f"{place} was not answered with JSON: {what} (HTTP {self.status_code}, {kind:.100})"
-        return InvalidJsonError(message, url=self.url, status_code=self.status_code, method=self.request.method, response=self)
+            raise not_json(self, error) from None
 
     # -- end of life -------------------------------------------------------------------------------------------------
 
@@ -325,17 +323,27 @@ class Response:
         return f"<Response [{self.status_code}]>"
 
     def __getstate__(self) -> dict[str, Any]:
-        """What a pickle keeps: everything but the connection; the content is read first."""
-        content = self.content if self._stream is not None or self._content is not None else None
-        headers = {name: value for name, value in self.headers.items() if name.lower() != "set-cookie"}
+        """What a pickle keeps: everything but the connection and cookies; the content is read first, where that can be."""
+        try:
+            content: bytes | None = self.content
+        except EsriHttpError:
+            content = None
+        headers: Any = self.headers.copy()  # type: ignore[attr-defined]
+        headers.pop("set-cookie", None)
         kept = ("request", "status_code", "reason", "elapsed_seconds", "history", "_encoding")
         return {"_content": content, "headers": headers, **{name: getattr(self, name) for name in kept}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        from ..words.headers import Headers
-
-        Response.__init__(self, state["request"], state["status_code"], state["reason"], {}, None, state["elapsed_seconds"])
+        status, reason, headers = state["status_code"], state["reason"], state["headers"]
+        Response.__init__(self, state["request"], status, reason, headers, None, state["elapsed_seconds"])
         self._content = state["_content"]
-        self.headers = Headers(state["headers"])
         self.history = state["history"]
         self._encoding = state["_encoding"]
+
+
+def _opens_like_envelope(head: bytes) -> bool:
+    """A first sieve, in a fraction of a microsecond: no envelope begins without one of these."""
+    return (
+        b'"error"' in head or b'"status' in head or b'"code"' in head or b'"message' in head
+        or b'"success"' in head or b'"details"' in head or b"\0" in head
+    )  # fmt: skip

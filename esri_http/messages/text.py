@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 _CHARSET = re.compile(r"""charset\s*=\s*["']?([A-Za-z0-9._:-]+)""", re.IGNORECASE)
+# Ways to write Python's strings and host names; some of them slow or noisy on what strangers send.
+_NO_CHARSETS = frozenset({"idna", "punycode", "raw-unicode-escape", "raw_unicode_escape", "unicode-escape", "unicode_escape"})
 _MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 
 
@@ -18,11 +20,13 @@ def charset_of(content_type: str | None) -> str | None:
 
 
 def usable_charset(name: str | None) -> str:
-    """`name` if it is an encoding that there is, UTF-8 otherwise."""
+    """`name` if it is a charset that there is, UTF-8 otherwise."""
     try:
-        return codecs.lookup(name or "utf-8").name
+        charset = codecs.lookup(name or "utf-8").name
+        b"a".decode(charset, "replace")  # Python also has codecs for other things than text
     except (LookupError, ValueError):
         return "utf-8"
+    return "utf-8" if charset in _NO_CHARSETS else charset
 
 
 def marked_charset(content: bytes) -> str | None:
@@ -55,21 +59,28 @@ def decode_pieces(pieces: Iterator[bytes], charset: str) -> Iterator[str]:
 
 
 def split_lines(pieces: Iterator[Any], delimiter: Any = None) -> Iterator[Any]:
-    """The lines in pieces of text or bytes, without their ends; or what stands between `delimiter`s."""
-    pending: list[Any] = []
+    """The lines in pieces of text or bytes, without their ends; or what stands between `delimiter`s. Takes linear time."""
+    pending: list[Any] = []  # joined once, when the line is whole
+    seam: Any = None  # the end of what is pending, where the first half of a delimiter may stand
     for piece in pieces:
-        if not piece:
-            continue
-        ends = delimiter if delimiter else ("\n" if isinstance(piece, str) else b"\n")
-        if ends[-1:] not in piece:
-            pending.append(piece)  # joined once, when the line is whole
-            continue
-        joined = piece[:0].join([*pending, piece])
-        cut = joined.rfind(ends) + len(ends) if ends in joined else 0
-        pending = [joined[cut:]] if cut < len(joined) else []
-        whole = joined[:cut]
-        if whole:
-            yield from whole[: -len(ends)].split(delimiter) if delimiter else whole.splitlines()
-    rest = pending[0][:0].join(pending) if pending else None
-    if rest:
-        yield from rest.split(delimiter) if delimiter else rest.splitlines()
+        mark = delimiter or ("\n" if isinstance(piece, str) else b"\n")
+        nearby = piece if not seam else seam + piece
+        pending.append(piece)
+        if mark in nearby:
+            *lines, rest = _cut(piece[:0].join(pending), delimiter, mark)
+            yield from lines
+            pending, nearby = [rest], rest
+        seam = nearby[max(0, len(nearby) - len(mark) + 1) :]
+    if pending:
+        rest = pending[0][:0].join(pending)
+        if rest:
+            yield from rest.split(delimiter) if delimiter else rest.splitlines()
+
+
+def _cut(text: Any, delimiter: Any, mark: Any) -> list[Any]:
+    """The whole lines in `text`, and the rest behind the last of them."""
+    if delimiter:
+        parts: list[Any] = text.split(delimiter)
+        return parts
+    end = text.rfind(mark) + 1
+    return [*text[:end].splitlines(), text[end:]]

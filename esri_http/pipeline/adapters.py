@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..messages.response import Response
-from ..words.errors import ConfigurationError
-from ..words.headers import Headers
+from ..auth.callables import CallableRequest
+from ..messages.foreign import as_response, foreign_errors
 
 if TYPE_CHECKING:
     from ..messages.request import Request
-    from ..wire.transport import SendOptions
+    from ..messages.response import Response
+    from ..wire.lanes import Lane
+    from ..wire.transport import SendOptions, Transport
 
 
 class Adapters:
@@ -40,72 +41,63 @@ class MountedAdapter:
     def __init__(self, adapter: Any) -> None:
         self._adapter = adapter
 
-    def send(self, request: Request, options: SendOptions) -> Response:
-        """One request through the adapter; its answer as a `Response` of ours."""
-        timeouts = options.timeouts
-        answer = self._adapter.send(request, stream=options.stream, timeout=(timeouts.connect, timeouts.read))
-        if isinstance(answer, Response):
-            return answer
-        if not hasattr(answer, "status_code"):
-            raise ConfigurationError(f"The adapter {type(self._adapter).__name__} did not answer with a response.")
-        headers = Headers((name, value) for name, value in answer.headers.items())
-        return Response(request, answer.status_code, getattr(answer, "reason", "") or "", headers, _ForeignStream(answer))
+    def send(self, request: Request, transport: Transport, options: SendOptions, lane: Lane | None) -> Response:
+        """One request through the adapter; its answer as a `Response` of ours. It is told what the session is set to.
 
-
-class _ForeignStream:
-    """The content of a foreign response."""
-
-    def __init__(self, answer: Any) -> None:
-        self.raw = getattr(answer, "raw", None)
-        self._answer = answer
-        self._pieces: Any = None
-        self._rest = b""
-
-    def read(self, amount: int | None = None) -> bytes:
-        if amount is None:
-            pieces = [self._rest, *self._iterate()]
-            self._rest = b""
-            return b"".join(pieces)
-        if not self._rest:
-            self._rest = next(self._iterate(), b"")
-        data, self._rest = self._rest[:amount], self._rest[amount:]
-        return data
-
-    def _iterate(self) -> Any:
-        if self._pieces is None:
-            self._pieces = (
-                iter(self._answer.iter_content(65536))
-                if hasattr(self._answer, "iter_content")
-                else iter([self._answer.content])
+        An `OSError` of the adapter, as the errors of `requests` are, is raised as `TransportError`.
+        """
+        network, timeouts = transport.network, options.timeouts
+        certificate = network.tls.certificate
+        shown = AdapterRequest(request)
+        shown.way = (transport, options, lane)
+        with foreign_errors(request, self._adapter):
+            answer = self._adapter.send(
+                shown,
+                stream=options.stream,
+                timeout=(timeouts.connect, timeouts.read),
+                verify=network.tls.verify,
+                cert=None if certificate is None else (certificate.certificate, certificate.key),
+                proxies={scheme: url for scheme, url in network.proxies if url is not None},
             )
-        return self._pieces
+        return as_response(answer, request, self._adapter)
 
-    def discard(self) -> None:
-        self.close()
 
-    def when_done(self, callback: Any) -> None:
-        callback(True)
+class AdapterRequest(CallableRequest):
+    """A request as adapters know it; `way` leads on to the session's own transport."""
 
-    def close(self) -> None:
-        close = getattr(self._answer, "close", None)
-        if close is not None:
-            close()
+    way: tuple[Transport, SendOptions, Lane | None] | None = None
+
+    def __init__(self, request: Request) -> None:
+        super().__init__(request)
+        if request.body is not None and request.body.length is not None:
+            self.headers["Content-Length"] = str(request.body.length)
+
+    def copy(self) -> AdapterRequest:
+        """A copy whose header fields are its own."""
+        twin = super().copy()
+        assert isinstance(twin, AdapterRequest)
+        twin.way = self.way
+        return twin
 
 
 class TransportAdapter:
-    """The session's own way to the wire, as it appears in `session.adapters`."""
+    """The session's own way to the wire, as it appears in `session.adapters`; made to be wrapped by adapters of yours."""
 
     def __init__(self, session: Any) -> None:
         self._session = session
 
-    def send(self, request: Request, **options: Any) -> Response:
-        """Send one request without sign-in, cookies or redirects."""
-        response: Response = self._session.send_plain(request, **options)
-        return response
+    def send(self, request: Any, **options: Any) -> Response:
+        """Send one request, the one that an adapter was given or a copy, without sign-in, cookies or redirects."""
+        way = getattr(request, "way", None)
+        if way is None:
+            answer: Response = self._session.send_plain(request, **options)
+            return answer
+        transport, options_of_call, lane = way
+        return transport.send(request.finished(), options_of_call, lane)  # type: ignore[no-any-return]
 
     def close(self) -> None:
         """Close the session's idle connections."""
-        self._session.close()
+        self._session.close_connections()
 
     def __repr__(self) -> str:
         return "<TransportAdapter>"

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from ..messages.request import Request
     from ..messages.response import Response
     from ..wire.lanes import Lane
-    from ..wire.retries import Retry
     from ..wire.transport import SendOptions, Transport
     from ..words.clock import Clock
     from ..words.origins import Origin
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 
 # Redirects times sign-ins: no honest exchange comes near it.
 MOST_SENDS = 100
+_SHORT_BYTES = 64 * 1024
 
 
 class Call:
@@ -48,7 +48,7 @@ class Call:
         jar: JarHolder,
         trusted: frozenset[Origin] = frozenset(),
         referer: str | None = None,
-        sign_in_retry: Retry | None = None,
+        sign_in_retry: Any = None,
         adapters: Adapters | None = None,
     ) -> None:
         self.transport = transport
@@ -76,14 +76,21 @@ class Call:
         options = options or self.options
         adapter = None if self.adapters is None else self.adapters.find(request.url)
         if adapter is None:
-            response = self.transport.send(request, options, lane)
+            response = self.transport_to(request.origin).send(request, options, lane)
         else:
-            response = adapter.send(request, options)
+            response = adapter.send(request, self.transport_to(request.origin), options, lane)
         headers = response.headers
         if "set-cookie" in headers:
             getlist: Any = getattr(headers, "getlist", None)
             self.jar.open().store(request.origin, request.path, getlist("set-cookie") if getlist else [headers["set-cookie"]])
         return response
+
+    def transport_to(self, origin: Origin) -> Transport:
+        """The way to `origin`: where only a redirect led to, our client certificate is not shown."""
+        transport = self.transport
+        if not transport.shows_certificate or origin == self.own or origin in self.trusted:
+            return transport
+        return transport.without_certificate
 
     def _with_cookies(self, request: Request) -> Request:
         if lookup(request.headers, "Cookie") is not None:
@@ -104,3 +111,14 @@ def close_quietly(response: Response) -> None:
         response.close()
     except EsriHttpError:
         pass
+
+
+def keep_short(response: Response) -> None:
+    """Free the connection of an answer that an error will carry: short content is read, other content dropped."""
+    try:
+        if len(response.peek(_SHORT_BYTES + 1)) <= _SHORT_BYTES:
+            response.content  # noqa: B018 - the connection goes back
+            return
+    except EsriHttpError:
+        pass
+    close_quietly(response)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ..messages.request import Request
     from ..messages.response import Response
     from ..wire.lanes import Lane
+    from ..words.clock import Deadline
 
 # A handshake has three legs, a token is renewed once; a chain may do each in turn.
 MOST_REPLAYS = 8
@@ -30,25 +31,28 @@ def exchange(request: Request, auth: BaseEsriAuth | None, call: Call) -> Respons
         return call.send(request)
     if run.lane_identity is None:
         return _until_accepted(request, run, ExchangeWire(call, auth, audience))
-    try:
-        return _on_lane(request, run, auth, call, audience)
-    except ConnectionPinLost:
-        pass  # once more, from the beginning and on another connection
-    try:
-        return _on_lane(request, auth.begin(audience), auth, call, audience)
-    except ConnectionPinLost:
-        message = f"{redact_url(request.url)}: the server closes the connection in the middle of every sign-in."
-        raise ConnectionLostError(message, url=request.url) from None
+    return _on_lanes(request, run, auth, call, audience)
 
 
-def _on_lane(request: Request, run: AuthRun, auth: BaseEsriAuth, call: Call, audience: Audience) -> Response:
-    lane = call.transport.lease(request.origin, run.lane_identity)
+def _on_lanes(request: Request, run: AuthRun, auth: BaseEsriAuth, call: Call, audience: Audience) -> Response:
+    for fresh in (False, True):
+        lane = call.transport_to(request.origin).lease(request, run.lane_identity, fresh=fresh)
+        try:
+            return _on_lane(request, run, lane, ExchangeWire(call, auth, audience, lane))
+        except ConnectionPinLost:
+            run = auth.begin(audience)  # once more, from the beginning and on another connection
+    message = f"{redact_url(request.url)}: the server closes the connection in the middle of every sign-in."
+    raise ConnectionLostError(message, url=request.url)
+
+
+def _on_lane(request: Request, run: AuthRun, lane: Lane, wire: ExchangeWire) -> Response:
+    yard = wire.call.transport_to(request.origin).lanes
     try:
-        response = _until_accepted(request, run, ExchangeWire(call, auth, audience, lane))
+        response = _until_accepted(request, run, wire)
     except BaseException:
-        call.transport.lanes.give_back(lane, reusable=False)
+        yard.give_back(lane, reusable=False)
         raise
-    response.when_done(lambda reusable: call.transport.lanes.give_back(lane, reusable))
+    response.when_done(lambda reusable: yard.give_back(lane, reusable))
     return response
 
 
@@ -63,15 +67,20 @@ def _until_accepted(request: Request, run: AuthRun, wire: ExchangeWire) -> Respo
             raise
         if answer is ACCEPT:
             return response
+        response.discard()
         if answer is not REPLAY:
             return answer  # type: ignore[return-value]
-        response.discard()
-        if not outgoing.replayable:
-            raise BodyNotReplayableError(
-                f"{redact_url(request.url)} wants the request again after a sign-in, and its body can be read only once; give a"
-                " file or bytes, or make a small request first.", url=request.url,
-            )  # fmt: skip
+        _check_replayable(outgoing)
     raise SignInError(f"The sign-in at {redact_url(request.url)} does not come to an end.", url=request.url)
+
+
+def _check_replayable(request: Request) -> None:
+    if not request.replayable:
+        message = (
+            f"{redact_url(request.url)} wants the request again after a sign-in, and its body can be read only once; give a"
+            " file or bytes, or make a small request first."
+        )
+        raise BodyNotReplayableError(message, url=request.url)
 
 
 class ExchangeWire:
@@ -105,17 +114,28 @@ class ExchangeWire:
         inner.sends = call.sends
         if request.header("Referer") is None and call.referer:
             request = request.with_header("Referer", call.referer)
-        left = self.auth.left_of(self._count) if self._count else None
         try:
-            return exchange(request, left, inner)
+            return exchange(request, self._left(), inner)
         finally:
             call.sends = inner.sends
+
+    def resend(self, request: Request) -> Response:
+        """See `Wire.resend`."""
+        _check_replayable(request)
+        return exchange(request, self._left(), self.call)
+
+    def _left(self) -> BaseEsriAuth | None:
+        return self.auth.left_of(self._count) if self._count else None
+
+    @property
+    def deadline(self) -> Deadline:
+        """See `Wire.deadline`."""
+        return self.call.options.deadline
 
     @property
     def peer_certificate(self) -> bytes | None:
         """See `Wire.peer_certificate`."""
-        connection = None if self.lane is None else self.lane.connection
-        return None if connection is None else connection.peer_certificate
+        return None if self.lane is None else self.lane.peer_certificate
 
     @property
     def memory(self) -> dict[str, Any]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING
+
+from ..words.forks import ProcessLock
 
 if TYPE_CHECKING:
     from ..messages.cookies import CookieJar
     from ..words.clock import Clock
 
-_opening = threading.Lock()
+_opening = ProcessLock()
 
 
 class JarHolder:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..words.errors import BodyNotReplayableError, InvalidUrlError, RedirectRefusedError, TooManyRedirectsError
+from ..words.errors import BodyNotReplayableError, InvalidUrlError, RedirectError, RedirectRefusedError, TooManyRedirectsError
 from ..words.headers import BODY_HEADERS, SECRET_HEADERS, without
 from ..words.redaction import redact_url
-from ..words.urls import join_url, split_url
+from ..words.urls import resolve_url
+from .call import keep_short
 from .exchange import exchange
 
 if TYPE_CHECKING:
@@ -34,16 +35,30 @@ def follow(request: Request, auth: BaseEsriAuth | None, call: Call, allow_redire
             response.history = [*history, *response.history]
         if not response.is_redirect:
             return response
-        if not allow_redirects:
-            message = f"{_step(request, response.headers['location'])}, and redirects are not allowed for this call."
-            raise RedirectRefusedError(message, url=request.url, response=response)
-        following = next_request(request, response)
-        _check_chain(following, response, history)
+        try:
+            following = _next_step(request, response, history, allow_redirects)
+        except RedirectError:
+            keep_short(response)
+            raise
         response.discard()
+        if not following.replayable:
+            raise BodyNotReplayableError(
+                f"{_step(request, following.url)}, and the body can be read only once; give a file or bytes, or that address.",
+                url=request.url,
+            )
         if is_upgrade(request.origin, following.origin) and request.origin == call.own:
             call.own = following.origin
         history.append(response)
         request = following
+
+
+def _next_step(request: Request, response: Response, history: list[Response], allow_redirects: bool) -> Request:
+    if not allow_redirects:
+        message = f"{_step(request, response.headers['location'])}, and redirects are not allowed for this call."
+        raise RedirectRefusedError(message, url=request.url, response=response)
+    following = next_request(request, response)
+    _check_chain(following, response, history)
+    return following
 
 
 def _check_chain(following: Request, response: Response, history: list[Response]) -> None:
@@ -59,20 +74,18 @@ def next_request(request: Request, response: Response) -> Request:
     """The request that the redirect `response` to `request` asks for."""
     location = _location(response)
     try:
-        split = split_url(join_url(request.url, location))
-    except (InvalidUrlError, ValueError) as error:
+        split = resolve_url(request.origin, request.target, location)
+    except InvalidUrlError as error:
         message = f"{_step(request, location)}, which cannot be followed."
         raise RedirectRefusedError(message, url=request.url, response=response) from error
     following = request.replace(
         origin=split.origin, target=split.target, fragment=split.fragment or request.fragment, secret_query=""
     )
-    if not _leaves_plain_http(request.origin, following.origin):
-        _change_method(following, response.status_code)
+    if _becomes_get(request, response.status_code, following.origin):
+        following.method, following.body = "GET", None
+        following.headers = without(following.headers, BODY_HEADERS)
     if following.origin != request.origin and not is_upgrade(request.origin, following.origin):
         following.headers = without(following.headers, _PER_HOP_HEADERS)
-    if not following.replayable:
-        message = f"{_step(request, following.url)}, and the body can be read only once; give a file or bytes, or that address."
-        raise BodyNotReplayableError(message, url=request.url)
     return following
 
 
@@ -95,14 +108,11 @@ def _location(response: Response) -> str:
         return location
 
 
-def _change_method(request: Request, status: int) -> None:
-    becomes_get = (status == 303 and request.method not in ("GET", "HEAD")) or (
-        status in (301, 302) and request.method == "POST"
-    )
-    if becomes_get:
-        request.method = "GET"
-        request.body = None
-        request.headers = without(request.headers, BODY_HEADERS)
+def _becomes_get(request: Request, status: int, target: Origin) -> bool:
+    """Whether method and body change: 303 asks for it, and 301 and 302 are understood so after a POST."""
+    if status == 303:
+        return request.method not in ("GET", "HEAD")
+    return status in (301, 302) and request.method == "POST" and not _leaves_plain_http(request.origin, target)
 
 
 def _leaves_plain_http(one: Origin, other: Origin) -> bool:

@@ -17,6 +17,8 @@ from __future__ import annotations
 from . import faults
 from .accounts import User, default_users
 from .messages import Answer, Connection, Fields, Request, pattern, pattern_sha256
+from .oauth_proofs import s256, totp
+from .oauth_settings import OUT_OF_BAND, App
 from .places import Place, all_places
 from .portal import EmbeddedPortal
 from .recording import RecordedRequest
@@ -25,6 +27,10 @@ __all__ = [
     "EmbeddedPortal",
     "User",
     "default_users",
+    "App",
+    "OUT_OF_BAND",
+    "s256",
+    "totp",
     "faults",
     "RecordedRequest",
     "Request",

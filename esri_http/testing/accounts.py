@@ -13,9 +13,16 @@ LOCK_SECONDS = 15 * 60.0
 
 
 class User:
-    """Somebody who may sign in. `role` is `org_user`, `org_publisher` or `org_admin`; the last may use the admin pages."""
+    """Somebody who may sign in. `role` is `org_user`, `org_publisher` or `org_admin`; the last may use the admin pages.
 
-    __slots__ = ("username", "password", "full_name", "email", "role")
+    What else it takes to sign in, by OAuth only: `totp_seed` (base32; `None`: no one-time code is asked for), `recovery_codes`
+    (each is good once in place of a one-time code), `must_change_password`, `has_accepted_terms`.
+    """
+
+    __slots__ = (
+        "username", "password", "full_name", "email", "role",
+        "totp_seed", "recovery_codes", "must_change_password", "has_accepted_terms",
+    )  # fmt: skip
 
     def __init__(self, username: str, password: str, full_name: str = "", email: str = "", role: str = "org_user") -> None:
         self.username = username
@@ -23,6 +30,10 @@ class User:
         self.full_name = full_name or username.title()
         self.email = email or f"{username.replace(chr(92), '.')}@example.com"
         self.role = role
+        self.totp_seed: str | None = None
+        self.recovery_codes: set[str] = set()
+        self.must_change_password = False
+        self.has_accepted_terms = False
 
     def __repr__(self) -> str:
         return f"User({self.username!r}, role={self.role!r})"
@@ -46,7 +57,7 @@ class User:
             "userLicenseTypeId": "creatorUT",
             "provider": "arcgis",
             "idpUsername": None,
-            "mfaEnabled": False,
+            "mfaEnabled": self.totp_seed is not None,
             "disabled": False,
         }
 
@@ -73,6 +84,12 @@ class Accounts:
     def get(self, username: str) -> User | None:
         """The user of that name."""
         return self._users.get(username)
+
+    def spelled(self, username: str) -> str:
+        """The name as its user spells it, whatever the capitals of `username`; that itself when nobody has it."""
+        if username in self._users:
+            return username
+        return next((name for name in self._users if name.lower() == username.lower()), username)
 
     def check(self, username: str, password: str) -> User | None:
         """The user, if the password is right and the account is not locked. A wrong one counts towards the lock."""

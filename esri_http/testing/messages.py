@@ -148,9 +148,9 @@ class Answer:
 Handler = Callable[[Request], Answer]
 
 
-def json_answer(request: Request, data: Any, content_type: str = JSON_TYPE, status: int = 200) -> Answer:
-    """`data` as the `f` of the request asks: JSON, indented for `pjson`, and without `f` an HTML page, as ArcGIS does."""
-    form = request.get("f").lower()
+def json_answer(request: Request, data: Any, content_type: str = JSON_TYPE, status: int = 200, f: str = "") -> Answer:
+    """`data` as `f`, or else the `f` of the request, asks: JSON, indented for `pjson`, and otherwise an HTML page."""
+    form = f or request.get("f").lower()
     if form == "json":
         return Answer(status, _dump(data), content_type)
     if form == "pjson":

@@ -16,6 +16,8 @@ from .certificates import LOOPBACK_NAMES, PrivateAuthority, server_context
 from .faults import Faults
 from .layer import PlacesLayer
 from .loop import HttpLoop
+from .oauth import OAuth
+from .oauth_settings import OUT_OF_BAND, App
 from .places import all_places
 from .portal_site import PortalSite
 from .recording import RecordedRequest, Recorder
@@ -78,6 +80,8 @@ class EmbeddedPortal(PortalSettings):
         self.standalone_accounts = Accounts(self.users, self.now)
         #: The sites themselves: `routes`, `gate`, `info_overrides`, `self_overrides`.
         self.portal_site = PortalSite(self, self.recorder, self.faults, self.accounts, self.tokens)
+        #: OAuth 2: its settings (see `OAuthSettings`), and what it has given out.
+        self.oauth = OAuth(self.portal_site)
         self.server_site = self._server("server", "/server", self.accounts, self.tokens, max_record_count)
         self.standalone_site = self._server(
             "standalone", "/arcgis", self.standalone_accounts, self.standalone_tokens, max_record_count
@@ -258,13 +262,21 @@ class EmbeddedPortal(PortalSettings):
         self.tokens.put(key, Grant(username, PORTAL, expires, referers=tuple(referers), kind="key"))
         return key
 
+    def register_app(
+        self, client_id: str, secret: str | None = None, redirect_uris: Iterable[str] = (OUT_OF_BAND,), title: str = ""
+    ) -> App:
+        """Make an app known to OAuth; see `App`. Built in are `arcgisonline` and `pythonapi`."""
+        return self.oauth.register_app(client_id, secret, redirect_uris, title)
+
     def revoke(self, token: str) -> bool:
-        """Let one token or key die; whether there was one."""
-        return self.tokens.revoke(token) or self.standalone_tokens.revoke(token)
+        """Let one token, refresh token or key die; whether there was one."""
+        return self.tokens.revoke(token) or self.standalone_tokens.revoke(token) or self.oauth.revoke(token)
 
     def revoke_all_tokens(self) -> int:
         """Change the shared key: every token of the portal and its federated server dies at once. API keys live on.
 
         Returns how many died. The tokens of the stand-alone server are its own: `standalone_tokens.revoke_all()`.
         """
-        return self.tokens.revoke_all()
+        died = self.tokens.revoke_all()
+        self.oauth.key_changed()
+        return died

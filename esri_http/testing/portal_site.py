@@ -97,9 +97,14 @@ class PortalSite(Site):
         missing = [f"'{name}' must be specified." for name in CREDENTIALS if not form.get(name)]
         if missing:
             raise self._unable(request, *missing)
-        if self.accounts.check(form["username"], form["password"]) is None:
+        if not self.settings.generate_token_takes_passwords:
+            raise self._unable(request, "Signing in by generateToken is disabled for this organization. Use OAuth 2.0.")
+        user = self.accounts.check(form["username"], form["password"])
+        if user is None:
             raise self._unable(request, "Invalid username or password.")
-        return form["username"]
+        if user.totp_seed is not None:
+            raise self._unable(request, "Multifactor authentication is enabled for this account. Use OAuth 2.0.")
+        return user.username
 
     def _exchange(self, request: Request, server_url: str) -> Answer:
         """A portal token is exchanged for one of a federated server, which is named by its root or by a URL below it."""
@@ -164,6 +169,8 @@ class PortalSite(Site):
         user = self.user_of(grant)
         if user is not None:
             data["user"] = user.description()
+        if grant is not None and grant.client_id:
+            data["appInfo"] = {"appId": grant.client_id, "appOwner": "esri_apps", "orgId": ORG_ID}
         return json_answer(request, overlaid(data, self.self_overrides))
 
     def servers(self, request: Request) -> Answer:

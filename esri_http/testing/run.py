@@ -63,6 +63,7 @@ def _describe(portal: EmbeddedPortal) -> None:
     lines = [
         ("portal", portal.portal_url),
         ("generateToken", portal.token_url),
+        ("OAuth 2", portal.oauth.url + "/authorize"),
         ("federated server", portal.server_url),
         ("  secured layer", portal.layer_url),
         ("  public layer", portal.public_layer_url),

@@ -17,6 +17,8 @@ class PortalSettings:
         self.token_lifetime_minutes = 60.0
         #: Minutes that a token lives at most; a longer time that is asked for is cut to this, without an error.
         self.max_token_lifetime_minutes = 21600.0
+        #: Whether the portal's generateToken takes user names and passwords. An organisation may allow OAuth only.
+        self.generate_token_takes_passwords = True
         #: Answer token requests over http with "SSL Required".
         self.require_https = False
         #: "public" or "private": whether `portals/self` says much to somebody who is not signed in.

@@ -69,6 +69,8 @@ class Site:
             body = json.dumps(error_envelope(500, "The embedded portal failed; see internal_errors."))
             answer = Answer(500, body.encode(), TEXT_TYPE)
         if not answer.early:
+            if not request.body.received:
+                request.form  # noqa: B018 - a fault answered in the site's place; the record shows the form all the same
             request.body.drain()
         self.recorder.add(request, answer)
         return answer

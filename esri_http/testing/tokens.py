@@ -17,6 +17,7 @@ class Grant(NamedTuple):
 
     `audience`: `PORTAL` or the root of a server. `expires`: epoch seconds by the site's clock, `None` for never. `referer`: the
     exact `Referer` that has to come with it. `referers`: any of them is enough (API keys). `client_ip`: only from this address.
+    `kind`: "user", "oauth" (of a user, by the app `client_id`), "app" (of the app itself) or "key".
     """
 
     username: str
@@ -26,6 +27,7 @@ class Grant(NamedTuple):
     referers: tuple[str, ...] = ()
     client_ip: str | None = None
     kind: str = "user"
+    client_id: str = ""
 
     def __repr__(self) -> str:
         return f"Grant({self.username!r} at {self.audience!r}, expires={self.expires!r})"

@@ -1,17 +1,21 @@
-"""Our connections: urllib3's, which besides can be pinned, keep the peer's certificate, and read with care."""
+"""Our connections: urllib3's, which besides can be tied to a lane, and read with care."""
 
 from __future__ import annotations
 
-import http.client
-import itertools
-from typing import Any
+import errno
+import socket
+from typing import TYPE_CHECKING, Any
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-_LONGEST_LINE = 65536
-_MOST_INTERIM_ANSWERS = 16
-_serials = itertools.count(1)
+from .answers import CarefulResponse
+from .compat import let_go
+
+if TYPE_CHECKING:
+    from ..words.clock import Deadline
+
+_SEND_BYTES = 256 * 1024
 
 
 class ConnectionPinLost(Exception):
@@ -22,98 +26,128 @@ class ConnectionPinLost(Exception):
 
 
 class WireHeaders(dict):  # type: ignore[type-arg]
-    """Header fields that carry a secret query past urllib3, whose logs and errors show the request target."""
+    """Header fields that carry past urllib3 what it has no place for.
 
-    __slots__ = ("secret_query",)
+    `secret_query`: what its logs and errors must not show of the request target; `deadline`: of the whole call;
+    `read_timeout` (seconds, `None` for no limit): it holds for sending too, where urllib3 takes the connect time-out.
+    """
 
-    def __init__(self, headers: dict[str, str], secret_query: str) -> None:
+    __slots__ = ("deadline", "read_timeout", "secret_query")
+
+    def __init__(
+        self, headers: dict[str, str], secret_query: str, deadline: Deadline | None, read_timeout: float | None
+    ) -> None:
         super().__init__(headers)
         self.secret_query = secret_query
+        self.deadline = deadline
+        self.read_timeout = read_timeout
 
     def copy(self) -> WireHeaders:
-        """A copy that keeps the secret; urllib3 copies header fields before it adds the proxy's."""
-        return WireHeaders(self, self.secret_query)
+        """A copy that keeps the rest; urllib3 copies header fields before it adds the proxy's."""
+        return WireHeaders(self, self.secret_query, self.deadline, self.read_timeout)
 
 
-class CarefulResponse(http.client.HTTPResponse):
-    """The standard library's response, with interim answers skipped and counted, and chunk lines bounded."""
+class ConnectionTie:
+    """What a lane knows of its one connection; a new connection begins with an empty `memory`.
 
-    interim_answers = 0
+    While it is `pinned`, a new connection is refused. `peer_certificate` is in DER form; `None` without TLS.
+    """
 
-    def _read_status(self) -> tuple[str, int, str]:
-        self.interim_answers += 1
-        if self.interim_answers > _MOST_INTERIM_ANSWERS:
-            raise http.client.HTTPException("too many interim (1xx) answers")
-        return super()._read_status()  # type: ignore[misc, no-any-return]
+    __slots__ = ("connected", "memory", "peer_certificate", "pinned")
 
-    def begin(self) -> None:
-        """Read status and header fields of the final answer."""
-        super().begin()
-        while 100 < self.status < 200 and self.status != http.client.SWITCHING_PROTOCOLS:
-            self.headers = self.msg = None  # type: ignore[assignment]
-            super().begin()
-        if self.chunked:
-            self.fp = _BoundedLines(self.fp)  # type: ignore[assignment]
+    def __init__(self) -> None:
+        self.connected = False
+        self.pinned = False
+        self.peer_certificate: bytes | None = None
+        self.memory: dict[str, Any] = {}
 
-
-class _BoundedLines:
-    """A buffered reader whose lines end somewhere: urllib3 before 2.8 reads a chunk-size line of any length."""
-
-    def __init__(self, file: Any) -> None:
-        self._file = file
-        self.read, self.read1, self.readinto = file.read, file.read1, file.readinto
-        self.close, self.flush, self.fileno = file.close, file.flush, file.fileno
-
-    def readline(self, limit: int = -1) -> bytes:
-        line: bytes = self._file.readline(_LONGEST_LINE + 1 if limit < 0 else limit)
-        if len(line) > _LONGEST_LINE:
-            raise http.client.LineTooLong("chunk size")
-        return line
-
-    @property
-    def closed(self) -> bool:
-        return bool(self._file.closed)
+    def renew(self, sock: Any) -> None:
+        """Take note of a new connection over `sock`."""
+        getpeercert = getattr(sock, "getpeercert", None)
+        self.peer_certificate = getpeercert(True) if getpeercert else None
+        self.memory = {}
+        self.connected = True
 
 
-class _Watched:
-    """What both kinds of connection share. `serial` tells one socket from the next; `pinned` forbids a new one."""
+class Watched:
+    """What both kinds of connection share. `tie` is there for the connection of a lane only."""
 
-    response_class = CarefulResponse
-    serial = 0
-    pinned = False
-    peer_certificate: bytes | None = None
+    tie: ConnectionTie | None = None
     sock: Any
+    _deadline: Deadline | None = None
+    _read_timeout: float | None = None
+    _secret_query = ""
 
     def connect(self) -> None:
-        if self.pinned:
+        """Connect; raises `ConnectionPinLost` where that would lose a sign-in."""
+        tie = self.tie
+        if tie is not None and tie.pinned:
             raise ConnectionPinLost
-        super().connect()  # type: ignore[misc]
-        self.serial = next(_serials)
-        getpeercert = getattr(self.sock, "getpeercert", None)
-        self.peer_certificate = getpeercert(True) if getpeercert else None
+        try:
+            super().connect()  # type: ignore[misc]
+        except Exception as error:
+            let_go(error)
+            raise
+        if tie is not None:
+            tie.renew(self.sock)
+
+    def request(self, method: str, url: str, body: Any = None, headers: Any = None, **options: Any) -> None:
+        """Send a request; `headers` are `WireHeaders`."""
+        self._take_over(headers)
+        super().request(method, url, body=body, headers=headers, **options)  # type: ignore[misc]
+
+    def request_chunked(self, method: str, url: str, body: Any = None, headers: Any = None) -> None:
+        """Send a request whose body has no known length; `headers` are `WireHeaders`."""
+        self._take_over(headers)
+        super().request_chunked(method, url, body=body, headers=headers)  # type: ignore[misc]
+
+    def _take_over(self, headers: WireHeaders) -> None:
+        self._secret_query = headers.secret_query
+        self._deadline = headers.deadline
+        self._read_timeout = headers.read_timeout
 
     def putrequest(self, method: str, url: str, *args: Any, **options: Any) -> None:
-        secret = self.__dict__.pop("_secret_query", "")
+        """Begin a request, its secret query added at the last moment."""
+        secret, self._secret_query = self._secret_query, ""
         if secret:
             url = f"{url}{'&' if '?' in url else '?'}{secret}"
         super().putrequest(method, url, *args, **options)  # type: ignore[misc]
 
-    def request(self, method: str, url: str, body: Any = None, headers: Any = None, **options: Any) -> None:
-        if type(headers) is WireHeaders:
-            self._secret_query = headers.secret_query
-        super().request(method, url, body=body, headers=headers, **options)  # type: ignore[misc]
+    def endheaders(self, *args: Any, **options: Any) -> None:
+        """Send the header fields; from here on the read time-out holds."""
+        if self.sock is None:
+            self.connect()
+        self.sock.settimeout(self._read_timeout)
+        super().endheaders(*args, **options)  # type: ignore[misc]
 
-    def request_chunked(self, method: str, url: str, body: Any = None, headers: Any = None) -> None:
-        if type(headers) is WireHeaders:
-            self._secret_query = headers.secret_query
-        super().request_chunked(method, url, body=body, headers=headers)  # type: ignore[misc]
+    def send(self, data: Any) -> None:
+        """Send `data`, a lot of it in pieces: a time-out holds for each, as it does for each piece that is read."""
+        try:
+            if isinstance(data, bytes) and len(data) > _SEND_BYTES:
+                view = memoryview(data)
+                for start in range(0, len(data), _SEND_BYTES):
+                    self._send_piece(view[start : start + _SEND_BYTES])
+            else:
+                self._send_piece(data)
+        except ConnectionResetError as error:
+            # It may have answered before it hung up (413, mostly). After this error urllib3 reads the answer.
+            raise BrokenPipeError(errno.EPIPE, error.strerror) from error
+
+    def _send_piece(self, data: Any) -> None:
+        if self._deadline is not None and not self._deadline.allows(0):
+            raise socket.timeout("the time for the whole call is up")
+        super().send(data)  # type: ignore[misc]
+
+    def response_class(self, sock: Any, debuglevel: int = 0, method: str | None = None) -> CarefulResponse:
+        """What the standard library makes the answer of."""
+        return CarefulResponse(sock, method, self._deadline)
 
 
-class PlainConnection(_Watched, HTTPConnection):  # type: ignore[misc]
+class PlainConnection(Watched, HTTPConnection):  # type: ignore[misc]
     """A connection without TLS."""
 
 
-class TlsConnection(_Watched, HTTPSConnection):  # type: ignore[misc]
+class TlsConnection(Watched, HTTPSConnection):  # type: ignore[misc]
     """A connection with TLS."""
 
 
@@ -127,6 +161,12 @@ class TlsPool(HTTPSConnectionPool):
     """A pool of `TlsConnection`."""
 
     ConnectionCls = TlsConnection
+
+    def _put_conn(self, conn: Any) -> None:
+        # What came after the answer may sit decrypted inside TLS, where urllib3's look at the socket does not find it.
+        if conn is not None and hasattr(conn.sock, "pending") and conn.sock.pending():
+            conn.close()
+        super()._put_conn(conn)
 
 
 POOL_CLASSES = {"http": PlainPool, "https": TlsPool}

@@ -11,13 +11,13 @@ from urllib3 import exceptions as urllib3_errors
 
 from ..words import errors as ours
 from ..words.redaction import redact_url
+from .answers import MalformedAnswer
 
 if TYPE_CHECKING:
     from ..messages.request import Request
+    from ..words.clock import Deadline
     from ..words.origins import Origin
-
-# What urllib3 and the standard library below it raise for a failed exchange.
-WIRE_ERRORS = (urllib3_errors.HTTPError, http.client.HTTPException, OSError, ValueError)
+    from .proxies import Proxy
 
 _TLS_ADVICE = (
     ("CERTIFICATE_REQUIRED", "the server wants a client certificate; give one by cert="),
@@ -30,24 +30,40 @@ _TLS_ADVICE = (
     ("HTTP_REQUEST", "what answers there does not speak TLS; is it an http:// address?"),
     ("PROTOCOL_VERSION", "the server only speaks versions of TLS older than 1.2"),
     ("UNSUPPORTED_PROTOCOL", "the server only speaks versions of TLS older than 1.2"),
-    ("UNEXPECTED_EOF", "the server hung up during the handshake"),
+    ("UNEXPECTED_EOF", "the server hung up during the handshake; it may want a client certificate (cert=)"),
 )
+_TLS_ALERT = "\x15\x03"
 
 
-def translate(error: BaseException, request: Request) -> ours.EsriHttpError:
-    """`error` as one of ours; the original becomes its cause when it is raised `from` it."""
-    return _Translation(request).of(error)
+def translate(
+    error: BaseException, request: Request, deadline: Deadline | None = None, proxy: Proxy | None = None
+) -> ours.EsriHttpError:
+    """`error` as one of ours; the original becomes its cause when it is raised `from` it.
+
+    After the `deadline` of the call it is the deadline's fault, whatever broke. `proxy`: what the request went through.
+    """
+    if deadline is not None and not deadline.allows(0):
+        return too_late(request, deadline)
+    return _Translation(request, proxy).of(error)
+
+
+def too_late(request: Request, deadline: Deadline) -> ours.DeadlineExceededError:
+    """The error for a call whose time is up."""
+    where = f"{request.method} {redact_url(request.url)}"
+    message = f"{where}: the {deadline.seconds:g} s for the whole call are used up."
+    return ours.DeadlineExceededError(message, url=request.url)
 
 
 class _Translation:
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Request, proxy: Proxy | None) -> None:
+        self.proxy = f"the proxy {proxy}" if proxy else "the proxy"
         self.origin: Origin = request.origin
         self.place = f"{request.method} {redact_url(request.url)}"
         self.url = request.url
 
     def of(self, error: BaseException) -> ours.EsriHttpError:
-        if isinstance(error, ours.EsriHttpError):
-            return error
+        if isinstance(error, ours.ProtocolError):
+            return ours.ProtocolError(f"{self.place}: {error}", url=self.url)  # the decoder's, which knows no place
         for kinds, method in self._table():
             if isinstance(error, kinds):
                 return method(error)
@@ -105,8 +121,11 @@ class _Translation:
         )
 
     def _garbage(self, error: BaseException) -> ours.EsriHttpError:
-        kind = type(error).__name__
-        return ours.ProtocolError(f"{self.place}: what {self.origin.authority} sent is not valid HTTP ({kind}).", url=self.url)
+        why = error if isinstance(error, MalformedAnswer) else type(error).__name__
+        if str(getattr(error, "line", "")).startswith(_TLS_ALERT):
+            message = f"{self.place}: what answers at {self.origin.authority} speaks TLS; is it an https:// address?"
+            return ours.ProtocolError(message, url=self.url)
+        return ours.ProtocolError(f"{self.place}: what {self.origin.authority} sent is not valid HTTP ({why}).", url=self.url)
 
     def _bad_host(self, error: Exception) -> ours.EsriHttpError:
         return ours.InvalidUrlError(f"{self.place}: {self.origin.host} cannot be used as a host name.", url=self.url)
@@ -114,18 +133,24 @@ class _Translation:
     def _proxy(self, error: urllib3_errors.ProxyError) -> ours.EsriHttpError:
         original = error.original_error
         text = str(original)
-        if "407" in text:
-            what = "the proxy wants a sign-in; put it in its address: http://user:password@host:port"
+        if "Tunnel connection failed: 407" in text:
+            what = f"{self.proxy} wants a sign-in; put it in its address: http://user:password@host:port"
         elif "Tunnel connection failed" in text:
-            what = f"the proxy refused to connect to {self.origin.authority}"
+            what = f"{self.proxy} refused to connect to {self.origin.authority}"
         elif isinstance(original, (ssl.SSLError, urllib3_errors.SSLError)):
-            what = "no TLS connection to the proxy; is its address http:// rather than https://, is its CA in ca_bundles=?"
+            return self._proxy_tls(original)
         else:
-            what = "the proxy could not be reached; check proxies= and the HTTP(S)_PROXY variables"
+            what = f"{self.proxy} could not be reached; check proxies= and the HTTP(S)_PROXY variables"
         return ours.ProxyError(f"{self.place}: {what}.", url=self.url)
+
+    def _proxy_tls(self, error: BaseException) -> ours.EsriHttpError:
+        question = "is its address http:// rather than https://, is its CA in ca_bundles=?"
+        return ours.ProxyError(f"{self.place}: no TLS connection to {self.proxy} ({_reason(error)}); {question}", url=self.url)
 
     def _tls(self, error: BaseException) -> ours.EsriHttpError:
         where = self.origin.authority
+        if self.origin.scheme == "http":
+            return self._proxy_tls(error)
         if isinstance(error, ssl.SSLCertVerificationError) or type(error).__name__ == "CertificateError":
             why = getattr(error, "verify_message", "") or "it is for other names"
             message = (
@@ -134,10 +159,17 @@ class _Translation:
             return ours.CertificateError(message, url=self.url, reason=why)
         if isinstance(error, socket.timeout) or "timed out" in str(error):
             return self._silent(error)  # type: ignore[arg-type]
-        reason = getattr(error, "reason", None) or ("UNEXPECTED_EOF" if "EOF" in str(error) else "")
+        reason = _reason(error)
         advice = next((advice for word, advice in _TLS_ADVICE if word in str(reason)), "the handshake failed")
         shown = f" ({reason})" if reason else ""
         return ours.TlsError(f"{self.place}: no TLS connection to {where}: {advice}{shown}.", url=self.url, reason=str(reason))
+
+
+def _reason(error: BaseException) -> str:
+    """OpenSSL's word for what went wrong, or an empty text."""
+    inner = error.args[0] if error.args and isinstance(error.args[0], BaseException) else error
+    reason = getattr(inner, "verify_message", "") or getattr(inner, "reason", "")
+    return reason or ("UNEXPECTED_EOF" if "EOF" in str(inner) else "")
 
 
 def _certificate_advice(why: str) -> str:

@@ -8,8 +8,12 @@ found only by the identity that it was leased for.
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from urllib3.util.connection import is_connection_dropped
+
+from .connections import ConnectionTie
 from .managers import make_manager
 
 if TYPE_CHECKING:
@@ -20,81 +24,108 @@ if TYPE_CHECKING:
     from ..words.settings import TlsSettings
     from .routes import Route
 
-_MOST_IDLE_PER_KEY = 16
+_MOST_IDLE = 64
 
 
 class Lane:
     """One connection for one identity. Belongs to one request at a time, hence to one thread."""
 
-    def __init__(self, key: Hashable, route: Route, tls: TlsSettings) -> None:
+    def __init__(self, key: Hashable, route: Route, tls: TlsSettings, round_of_yard: int) -> None:
         self.key = key
         self.route = route
-        self._manager = make_manager(tls, route.proxy, single=True)
-        self.pool: HTTPConnectionPool = route.open_pool(self._manager)
-        # What the scheme remembers of this connection, such as "signed in on socket 7".
-        self.memory: dict[str, Any] = {}
+        self.round_of_yard = round_of_yard
+        self.pool: HTTPConnectionPool = route.open_pool(make_manager(tls, route.proxy, single=True))
+        self._tie = ConnectionTie()
+        self.pool.ConnectionCls = partial(_tied, self.pool.ConnectionCls, self._tie)  # type: ignore[assignment]
 
     @property
-    def connection(self) -> Any:
-        """The lane's connection when it is not in use; `None` when it is, or there is none yet."""
+    def memory(self) -> dict[str, Any]:
+        """What the scheme keeps about this connection, such as "signed in"; empty again when there is a new one."""
+        return self._tie.memory
+
+    @property
+    def peer_certificate(self) -> bytes | None:
+        """The certificate that the server showed last, in DER form; `None` without TLS."""
+        return self._tie.peer_certificate
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the idle connection still stands, as far as can be seen from this side."""
         queue: Any = self.pool.pool
         try:
             connection = queue.get_nowait()
-        except Exception:  # queue.Empty, or a pool that is closed
-            return None
+        except Exception:  # queue.Empty: it is in use; AttributeError: the pool is closed
+            return False
         queue.put_nowait(connection)
-        return connection
+        return connection is not None and not is_connection_dropped(connection)
 
     def pin(self, pinned: bool = True) -> None:
-        """Forbid, or allow again, that the lane connects anew."""
-        connection = self.connection
-        if connection is not None:
-            connection.pinned = pinned
+        """Forbid, or allow again, that the lane connects anew. Before its first connection there is nothing to pin."""
+        self._tie.pinned = pinned and self._tie.connected
 
     def close(self) -> None:
         """Close the connection."""
-        self._manager.clear()
+        self.pool.close()
+
+
+def _tied(connection_class: Any, tie: ConnectionTie, **options: Any) -> Any:
+    connection = connection_class(**options)
+    connection.tie = tie
+    return connection
 
 
 class LaneYard:
-    """Where idle lanes wait. Shared by threads; leasing never blocks."""
+    """Where idle lanes wait, at most 64 of them. Shared by threads; leasing never blocks."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._idle: dict[Hashable, list[Lane]] = {}
+        # Reentrant: a forgotten answer gives its lane back from within the garbage collector, at any allocation.
+        self._lock = threading.RLock()
+        self._idle: list[Lane] = []
+        self._round = 0
         self.leased = 0
 
-    def lease(self, key: Hashable, route: Route, tls: TlsSettings) -> Lane:
-        """A lane for `key`: a warm one if any waits, a new one otherwise."""
+    def lease(self, key: Hashable, route: Route, tls: TlsSettings, *, fresh: bool = False) -> Lane:
+        """A lane for `key`: the one used last of those that wait and still stand, else (or if `fresh`) a new one."""
+        lane = None if fresh else self._waiting(key)
+        if lane is None:
+            lane = Lane(key, route, tls, self._round)
         with self._lock:
             self.leased += 1
-            waiting = self._idle.get(key)
-            if waiting:
-                return waiting.pop()
-        return Lane(key, route, tls)
+        return lane
+
+    def _waiting(self, key: Hashable) -> Lane | None:
+        while True:
+            with self._lock:
+                found = [place for place, lane in enumerate(self._idle) if lane.key == key]
+                if not found:
+                    return None
+                lane = self._idle.pop(found[-1])
+            if lane.is_open:
+                return lane
+            lane.close()
 
     def give_back(self, lane: Lane, reusable: bool) -> None:
-        """Return a lane; one that is not `reusable`, or one too many, is closed."""
+        """Return a lane. One that is not `reusable`, or was leased before `clear`, is closed; so is the oldest beyond 64."""
         lane.pin(False)
+        surplus: Lane | None = lane
         with self._lock:
             self.leased -= 1
-            waiting = self._idle.setdefault(lane.key, [])
-            keep = reusable and len(waiting) < _MOST_IDLE_PER_KEY
-            if keep:
-                waiting.append(lane)
-        if not keep:
-            lane.close()
+            if reusable and lane.round_of_yard == self._round:
+                self._idle.append(lane)
+                surplus = self._idle.pop(0) if len(self._idle) > _MOST_IDLE else None
+        if surplus is not None:
+            surplus.close()
 
     @property
     def idle(self) -> int:
         """How many lanes wait."""
         with self._lock:
-            return sum(len(waiting) for waiting in self._idle.values())
+            return len(self._idle)
 
     def clear(self) -> None:
-        """Close every idle lane."""
+        """Close every idle lane now, and those that are leased when they come back."""
         with self._lock:
-            idle, self._idle = self._idle, {}
-        for waiting in idle.values():
-            for lane in waiting:
-                lane.close()
+            idle, self._idle = self._idle, []
+            self._round += 1
+        for lane in idle:
+            lane.close()

@@ -8,6 +8,7 @@ from urllib3 import PoolManager, ProxyManager
 
 from ..words.errors import missing_package
 from ..words.settings import TlsSettings
+from .compat import for_proxy
 from .connections import POOL_CLASSES
 from .tls import tls_context
 
@@ -38,11 +39,14 @@ def make_manager(tls: TlsSettings, proxy: Proxy | None, *, single: bool = False)
 def _proxy_manager(tls: TlsSettings, proxy: Proxy, options: dict[str, Any]) -> PoolManager:
     if proxy.is_socks:
         try:
-            from urllib3.contrib.socks import SOCKSProxyManager
+            import socks as _  # noqa: F401 - urllib3 says that it is missing by a warning
         except ImportError:
             raise missing_package("PySocks", f"The proxy {proxy}", extra="socks") from None
-        return SOCKSProxyManager(proxy.url, proxy.username, proxy.password, **options)
-    if proxy.url.startswith("https:"):
-        # The proxy is another server: it is trusted by the same roots, and never shown our client certificate.
-        options["proxy_ssl_context"] = tls_context(tls._replace(certificate=None))
+        from .socks_proxies import SocksManager
+
+        return SocksManager(proxy.url, proxy.username, proxy.password, **options)
+    if proxy.uses_tls:
+        # The proxy is another server: believed by the same roots, checked for its own name, never shown our certificate.
+        context = tls_context(tls._replace(certificate=None, check_hostname=True))
+        options["proxy_ssl_context"] = for_proxy(context, proxy.host)
     return ProxyManager(proxy.url, proxy_headers=proxy.headers(), **options)

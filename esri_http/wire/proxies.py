@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import ipaddress
 import os
+import re
 import sys
 from typing import NamedTuple
 from urllib.parse import unquote
@@ -12,6 +13,7 @@ from urllib.parse import unquote
 from ..words.errors import ConfigurationError, EsriHttpError
 from ..words.origins import Origin
 from ..words.redaction import redact_url
+from ..words.settings import BYPASS_KEYS
 from ..words.urls import split_url
 
 _SOCKS = ("socks5", "socks5h", "socks4", "socks4a")
@@ -21,6 +23,7 @@ class Proxy(NamedTuple):
     """A proxy's address and the sign-in to it. Part of the identity of a connection; shown without the sign-in."""
 
     url: str
+    host: str
     username: str | None = None
     password: str | None = None
 
@@ -28,6 +31,11 @@ class Proxy(NamedTuple):
     def is_socks(self) -> bool:
         """Whether it speaks SOCKS rather than HTTP."""
         return self.url.startswith("socks")
+
+    @property
+    def uses_tls(self) -> bool:
+        """Whether the connection to the proxy itself is TLS."""
+        return self.url.startswith("https:")
 
     def headers(self) -> dict[str, str] | None:
         """What the proxy, and nobody else, gets to read (Basic, RFC 7617, UTF-8)."""
@@ -44,56 +52,62 @@ class Proxy(NamedTuple):
 
 
 def parse_proxy(address: str) -> Proxy:
-    """A proxy from ``http://user:password@host:port``, ``socks5://host:port`` or a bare ``host:port``."""
-    text = address.strip()
-    if "://" not in text:
-        text = "http://" + text
-    scheme, _, rest = text.partition("://")
-    scheme = scheme.lower()
+    """A proxy from ``http://user:password@host:port``, ``socks5://host:port`` or a bare ``host:port``.
+
+    User name and password may be percent-encoded; the last ``@`` ends them.
+    """
+    scheme, mark, rest = address.strip().partition("://")
+    scheme, rest = (scheme.lower(), rest) if mark else ("http", scheme)
     if scheme not in ("http", "https", *_SOCKS):
-        raise ConfigurationError(f"{scheme}:// is no kind of proxy that can be used; take http, https or socks5.")
+        raise ConfigurationError(f"{scheme!r:.20} is no kind of proxy that can be used; take http, https or socks5.")
+    userinfo, _, place = rest.rstrip("/").rpartition("@")
+    if scheme in _SOCKS and not re.search(r":[0-9]+\Z", place):
+        place += ":1080"
     try:
-        split = split_url(("https://" if scheme == "https" else "http://") + rest)
+        origin = split_url(f"{'https' if scheme == 'https' else 'http'}://{place}").origin
     except EsriHttpError as error:
-        raise ConfigurationError(f"The address of the proxy, {redact_url(text)}, cannot be used: {error}") from None
-    url = f"{scheme}://{split.origin.authority}"
-    if scheme in _SOCKS and ":" not in split.origin.authority.rpartition("]")[2]:
-        url += ":1080"
-    username, colon, password = split.userinfo.partition(":")
-    if not split.userinfo:
-        return Proxy(url)
-    return Proxy(url, unquote(username), unquote(password) if colon else "")
+        raise ConfigurationError(f"The address of the proxy, {redact_url(place)}, cannot be used: {error}") from None
+    url = f"{scheme}://{origin.host_in_url}:{origin.port}"
+    if not userinfo:
+        return Proxy(url, origin.host)
+    username, _, password = userinfo.partition(":")
+    return Proxy(url, origin.host, unquote(username), unquote(password))
 
 
 def choose_proxy(origin: Origin, proxies: tuple[tuple[str, str | None], ...], trust_env: bool) -> Proxy | None:
     """The proxy for requests to `origin`, or `None` for a direct way.
 
-    `proxies` beats the environment; in it ``https://one.host`` beats ``https`` beats ``all://one.host`` beats ``all``.
+    `proxies` beats the environment; in it ``https://one.host`` beats ``https`` beats ``all://one.host`` beats ``all``,
+    and ``no_proxy`` lists, as in the environment, what is reached directly.
     """
-    if proxies:
-        explicit = dict(proxies)
-        for key in (f"{origin.scheme}://{origin.authority}", f"{origin.scheme}://{origin.host}", origin.scheme,
-                    f"all://{origin.host}", "all"):  # fmt: skip
-            if key in explicit:
-                address = explicit[key]
-                return parse_proxy(address) if address else None
+    explicit = dict(proxies)
+    if any(bypasses(origin, explicit.get(key) or "") for key in BYPASS_KEYS):
+        return None
+    host = origin.host_in_url
+    for key in (f"{origin.scheme}://{host}:{origin.port}", f"{origin.scheme}://{host}", origin.scheme, f"all://{host}", "all"):
+        if key in explicit:
+            address = explicit[key]
+            return parse_proxy(address) if address else None
     return proxy_of_environment(origin) if trust_env else None
 
 
 def proxy_of_environment(origin: Origin) -> Proxy | None:
     """What HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY say; on Windows and macOS else the system's own settings."""
-    names = [f"{origin.scheme}_proxy", "all_proxy"]
-    if origin.scheme == "http" and "REQUEST_METHOD" in os.environ:
-        # Under CGI, HTTP_PROXY is a header field of whoever asks (CVE-2016-1000110).
-        names.remove("http_proxy")
-    address = next(filter(None, (_variable(name) for name in names)), None)
+    address = _variable(f"{origin.scheme}_proxy") or _variable("all_proxy")
     if address is not None:
         return None if bypasses(origin, _variable("no_proxy") or "") else parse_proxy(address)
     return _proxy_of_system(origin)
 
 
 def _variable(name: str) -> str | None:
-    return os.environ.get(name) or os.environ.get(name.upper()) or None
+    if name == "http_proxy" and "REQUEST_METHOD" in os.environ:
+        # Under CGI, HTTP_PROXY is a header field of whoever asks (CVE-2016-1000110); only POSIX can tell the two apart.
+        return _stripped(name) if os.name == "posix" else None
+    return _stripped(name) or _stripped(name.upper())
+
+
+def _stripped(name: str) -> str | None:
+    return os.environ.get(name, "").strip() or None
 
 
 def _proxy_of_system(origin: Origin) -> Proxy | None:
@@ -108,21 +122,32 @@ def _proxy_of_system(origin: Origin) -> Proxy | None:
 def bypasses(origin: Origin, no_proxy: str) -> bool:
     """Whether NO_PROXY names this origin: ``*``, a domain (matched on label borders), ``host:port``, an address, a CIDR."""
     for entry in no_proxy.replace(" ", ",").split(","):
-        entry = entry.strip().lower()
+        entry = entry.strip().lower().rstrip(".")
         if entry and (entry == "*" or _entry_names(entry, origin)):
             return True
     return False
 
 
 def _entry_names(entry: str, origin: Origin) -> bool:
-    try:
-        return ipaddress.ip_address(origin.host) in ipaddress.ip_network(entry.strip("[]"), strict=False)
-    except ValueError:
-        pass
-    host, colon, port = entry.rpartition(":")
+    host = origin.host.rstrip(".")
+    address = _address(host)
+    if address is not None:
+        try:
+            return address in ipaddress.ip_network(entry.strip("[]"), strict=False)
+        except ValueError:
+            pass
+    place, colon, port = entry.rpartition(":")
     if colon and port.isdigit():
-        if int(port) != origin.port:
+        if port != str(origin.port):
             return False
-        entry = host.strip("[]")
+        entry = place.strip("[]")
     domain = entry.lstrip("*").lstrip(".")
-    return bool(domain) and (origin.host == domain or origin.host.endswith("." + domain))
+    # An address has no subdomains.
+    return host == domain or (address is None and bool(domain) and host.endswith("." + domain))
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None

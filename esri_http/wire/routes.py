@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
+import os
+import sys
 from typing import TYPE_CHECKING, Any
 
-from .proxies import choose_proxy
+from .compat import for_host
 
 if TYPE_CHECKING:
     from urllib3 import PoolManager
@@ -33,15 +35,40 @@ class Route:
     def open_pool(self, manager: PoolManager) -> HTTPConnectionPool:
         """The pool of `manager` that leads along this route."""
         origin = self.origin
-        options: dict[str, Any] | None = {"server_hostname": self.name} if self.name and origin.scheme == "https" else None
-        host = f"[{origin.host}]" if ":" in origin.host else origin.host
-        return manager.connection_from_host(host, origin.port, origin.scheme, pool_kwargs=options)
+        options = self._tls_options(manager)
+        return manager.connection_from_host(origin.host_in_url, origin.port, origin.scheme, pool_kwargs=options)
+
+    def _tls_options(self, manager: Any) -> dict[str, Any] | None:
+        """How the TLS of this route differs from what its manager does for all."""
+        if self.origin.scheme == "https":
+            options: dict[str, Any] = {"server_hostname": self.name} if self.name else {}
+            verified = self.name or self.origin.host
+            if is_address(verified):
+                options["ssl_context"] = for_host(manager.connection_pool_kw["ssl_context"], verified)
+            return options or None
+        if self.proxy is not None and self.proxy.uses_tls:
+            # The proxy forwards, so the TLS connection is with the proxy: its context, and its name is always checked.
+            return {"ssl_context": manager.proxy_config.ssl_context, "assert_hostname": None}
+        return None
+
+    def close(self) -> None:
+        """Close the pool and what waits in it; a connection in use is closed after use. urllib3 2's `clear()` does neither."""
+        if self.pool is not None:
+            self.pool.close()
 
 
 def find_route(origin: Origin, network: NetworkSettings, host_header: str | None = None) -> Route:
     """The route to `origin`. `host_header` is a `Host` that the caller set: the name to verify when dialling an address."""
-    proxy = choose_proxy(origin, network.proxies, network.trust_env)
+    proxy = None
+    if network.proxies or (network.trust_env and _environment_may_name_proxies()):
+        from .proxies import choose_proxy
+
+        proxy = choose_proxy(origin, network.proxies, network.trust_env)
     return Route(origin, proxy, _name_to_verify(origin, network, host_header))
+
+
+def _environment_may_name_proxies() -> bool:
+    return os.name != "posix" or sys.platform == "darwin" or any(name[-6:].lower() == "_proxy" for name in os.environ)
 
 
 def _name_to_verify(origin: Origin, network: NetworkSettings, host_header: str | None) -> str | None:

@@ -2,34 +2,44 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING, Any
 
-from ..messages.decoding import make_decoder
-from ..words.errors import DeadlineExceededError, EsriHttpError
-from ..words.redaction import redact_url
-from .failures import WIRE_ERRORS, translate
+from ..words.clock import Deadline
+from ..words.errors import EsriHttpError, ProtocolError
+from .compat import WIRE_ERRORS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Callable
 
     from ..messages.decoding import Decoder
     from ..messages.request import Request
-    from ..words.clock import Deadline
+    from .raw_body import RawBody
 
 _PIECE_BYTES = 256 * 1024
 # What is read in one go. A longer announced length is read in pieces: memory follows what comes, not what is announced.
 _ONE_GO_BYTES = 1024 * 1024
-# The rest of an unwanted body that is worth reading to keep its connection.
+# The rest of an unwanted body that is worth reading, and waiting for, to keep its connection.
 _DRAIN_BYTES = 64 * 1024
+_DRAIN_SECONDS = 1.0
+# What a look at the beginning of a body may take.
+_SEEN_BYTES = 128 * 1024
 
 
 class WireStream:
-    """The body of one answer. Gives its connection back at the end, on `close()` and on an error."""
+    """The body of one answer. Gives its connection back at the end, on `close()` and on an error.
 
-    __slots__ = ("_chunks", "_deadline", "_decoder", "_done", "_ended", "_request", "_reusable", "_tail", "raw")
+    After an error every further read raises it again.
+    """
+
+    __slots__ = (
+        "_at", "_chunks", "_coding", "_deadline", "_decoder", "_done", "_ended", "_failure", "_length", "_request", "_reusable",
+        "_raw", "_raw_body", "_seen", "_tail",
+    )  # fmt: skip
 
     def __init__(self, raw: Any, request: Request, deadline: Deadline | None = None) -> None:
-        self.raw = raw
+        """`deadline` is that of the call where the content belongs to it; `None` for one that the caller reads later."""
+        self._raw = raw
         self._request = request
         self._deadline = deadline
         self._done: Callable[[bool], None] | None = None
@@ -37,74 +47,90 @@ class WireStream:
         self._reusable = True
         self._chunks: Iterator[bytes] | None = None
         self._tail = b""
+        self._at = 0  # where in the tail the unread part begins
+        self._seen: list[bytes] | None = []  # what came first, for a reader of `raw` to whom it has to come again
+        self._raw_body: RawBody | None = None
+        self._failure: EsriHttpError | None = None
+        self._decoder: Decoder | None = None
         headers = raw.headers
-        self._decoder: Decoder | None = make_decoder(headers["content-encoding"]) if "content-encoding" in headers else None
+        self._coding: str = headers.get("content-encoding", "")
+        answer = raw._original_response
+        self._length: int | None = answer.length  # as announced
+        if deadline is None:
+            answer.set_deadline(None)
         if request.method == "HEAD" or raw.status in (204, 304):
             self._without_body()
 
     def _without_body(self) -> None:
         """No body is awaited (RFC 9112 section 6.3), whatever the header fields announce."""
-        headers = self.raw.headers
+        headers = self._raw.headers
         clean = self._request.method == "HEAD" or (
             "transfer-encoding" not in headers and headers.get("content-length", "0") == "0"
         )
-        self._decoder = None
+        self._coding = ""
         if clean:
-            self.raw.read(decode_content=False)  # reads nothing; tells the connection that it is free
+            self._raw.read(decode_content=False)  # reads nothing; tells the connection that it is free
         self._end(reusable=clean)
 
-    def read(self, amount: int | None = None) -> bytes:
+    @property
+    def raw(self) -> RawBody:
+        """See `BodyStream.raw`."""
+        if self._raw_body is None:
+            from .raw_body import RawBody
+
+            self._raw_body = RawBody(self, self._raw)
+        return self._raw_body
+
+    def read(self, amount: int | None = None, decoded: bool = True) -> bytes:
         """See `BodyStream.read`."""
-        if self._decoder is not None:
+        if self._failure is not None:
+            raise self._failure
+        if self._coding and decoded:
             return self._read_decoded(amount)
         if amount is None:
             return self._read_everything()
         return self._read_wire(amount)
 
     def _read_everything(self) -> bytes:
-        if not self._ended and self._is_short():
+        if not self._ended and not self._tail and self._length is not None and self._length <= _ONE_GO_BYTES:
             try:
-                data: bytes = self.raw.read(decode_content=False)
+                data: bytes = self._raw.read(decode_content=False)
             except WIRE_ERRORS as error:
-                raise self._fail(error) from error
-            self._end(reusable=True)
+                raise self._failed(error) from error
+            self._end()
             return data
-        return b"".join(self._remaining())
-
-    def _is_short(self) -> bool:
-        """Whether the announced length is small enough to be read in one go."""
-        length = self.raw.headers.get("content-length", "")
-        return len(length) < 8 and length.isdigit() and int(length) <= _ONE_GO_BYTES
-
-    def _remaining(self) -> Iterator[bytes]:
-        while True:
-            data = self.read(_PIECE_BYTES)
-            if not data:
-                return
-            yield data
-            if self._deadline is not None and not self._deadline.allows(0):
-                self.close()
-                where = f"{self._request.method} {redact_url(self._request.url)}"
-                message = f"{where}: the answer was not complete when the time for the call was up."
-                raise DeadlineExceededError(message, url=self._request.url)
+        return b"".join(iter(lambda: self._read_wire(_PIECE_BYTES), b""))
 
     def _read_wire(self, amount: int) -> bytes:
         """At most `amount` bytes as they came over the wire; empty at the end."""
         if self._tail:
-            data, self._tail = self._tail[:amount], self._tail[amount:]
+            data = self._tail[self._at : self._at + amount]
+            self._at += len(data)
+            if self._at == len(self._tail):
+                self._tail, self._at = b"", 0
             return data
         if self._ended:
             return b""
         try:
             data = self._next_piece(amount)
         except WIRE_ERRORS as error:
-            raise self._fail(error) from error
+            raise self._failed(error) from error
         if not data:
-            self._end(reusable=True)
+            self._end()
+        elif self._seen is not None:
+            self._seen.append(data)
+            if sum(map(len, self._seen)) > _SEEN_BYTES:
+                self._seen = None
         return data
 
+    def start_over(self) -> None:
+        """Give the first bytes once more, where only they have been read yet."""
+        if self._seen:
+            rest = self._tail[self._at :]
+            self._tail, self._at, self._seen, self._decoder = b"".join(self._seen) + rest, 0, None, None
+
     def _next_piece(self, amount: int) -> bytes:
-        raw = self.raw
+        raw = self._raw
         if not raw.chunked:
             data: bytes = raw.read(amount, decode_content=False)
             return data
@@ -112,22 +138,34 @@ class WireStream:
         if self._chunks is None:
             self._chunks = raw.stream(_PIECE_BYTES, decode_content=False)
         data = next(self._chunks, b"")
-        self._tail = data[amount:]
+        if len(data) <= amount:
+            return data
+        self._tail, self._at = data, amount
         return data[:amount]
 
     def _read_decoded(self, amount: int | None) -> bytes:
-        decoder = self._decoder
-        assert decoder is not None
         if amount is None:
-            return b"".join(self._remaining())
-        while True:
-            try:
+            return b"".join(iter(lambda: self.read(_PIECE_BYTES), b""))
+        try:
+            decoder = self._decoder or self._open_decoder()
+            if decoder is None:
+                return self._read_wire(amount)
+            while True:
                 data = b"" if self._ended and not decoder.pending else self._decode_some(decoder, amount)
-            except EsriHttpError:
-                self._end(reusable=False)
+                if data or (self._ended and not decoder.pending):
+                    return data
+        except ProtocolError as error:
+            if self._failure is not None:
                 raise
-            if data or (self._ended and not decoder.pending):
-                return data
+            raise self._failed(error) from error
+
+    def _open_decoder(self) -> Decoder | None:
+        from ..messages.decoding import make_decoder
+
+        self._decoder = make_decoder(self._coding)
+        if self._decoder is None:
+            self._coding = ""
+        return self._decoder
 
     def _decode_some(self, decoder: Decoder, amount: int) -> bytes:
         if decoder.pending:
@@ -138,22 +176,27 @@ class WireStream:
             return b""
         return decoder.feed(data, amount)
 
-    def _fail(self, error: BaseException) -> EsriHttpError:
+    def _failed(self, error: BaseException) -> EsriHttpError:
+        """Our error for `error`; the connection is closed."""
+        from .failures import translate
+
+        self._failure = translate(error, self._request, self._deadline)
         self._end(reusable=False)
-        return translate(error, self._request)
+        return self._failure
 
     def discard(self) -> None:
-        """See `BodyStream.discard`. What is thrown away is not decoded."""
-        self._decoder = None
-        left = _DRAIN_BYTES
-        announced = self.raw.headers.get("content-length", "")
-        if announced.isdigit() and (len(announced) > 8 or int(announced) > left):
-            left = 0
-        try:
-            while left > 0 and not self._ended:
-                left -= len(self._read_wire(min(left, 16 * 1024))) or left
-        except EsriHttpError:
-            pass
+        """See `BodyStream.discard`. What is thrown away is not decoded, and not waited for very long."""
+        connection = self._raw.connection
+        sock = None if connection is None or self._ended else connection.sock
+        if sock is not None and self._failure is None and (self._length or 0) <= _DRAIN_BYTES:
+            sock.settimeout(_DRAIN_SECONDS)
+            self._raw._original_response.set_deadline(Deadline(_DRAIN_SECONDS))
+            left = _DRAIN_BYTES
+            try:
+                while left > 0 and not self._ended:
+                    left -= len(self._read_wire(min(left, 16 * 1024))) or left
+            except EsriHttpError:
+                pass
         self.close()
 
     def close(self) -> None:
@@ -168,10 +211,10 @@ class WireStream:
         else:
             self._done = callback
 
-    def _end(self, reusable: bool) -> None:
+    def _end(self, reusable: bool = True) -> None:
         self._ended = True
         self._reusable = reusable
-        raw = self.raw
+        raw = self._raw
         # urllib3's close() alone would keep the place of the connection in a blocking pool.
         if not reusable:
             raw.close()

@@ -7,23 +7,24 @@ every new connection.
 from __future__ import annotations
 
 import os
+import re
 import ssl
-import threading
 import weakref
 from typing import NamedTuple
 
 from urllib3.util.ssl_ import create_urllib3_context
 
-from ..words.errors import CertificateFileError
+from ..words.errors import CertificateFileError, ConfigurationError
+from ..words.forks import ProcessLock
 from ..words.settings import ClientCertificate, TlsSettings
 
 _contexts: weakref.WeakValueDictionary[_ContextKey, ssl.SSLContext] = weakref.WeakValueDictionary()
-_lock = threading.Lock()
+_lock = ProcessLock()
 
 
 class _ContextKey(NamedTuple):
     settings: TlsSettings
-    files: tuple[tuple[str, int, int], ...]
+    files: tuple[tuple[object, ...], ...]
 
 
 def tls_context(settings: TlsSettings) -> ssl.SSLContext:
@@ -31,15 +32,24 @@ def tls_context(settings: TlsSettings) -> ssl.SSLContext:
 
     Raises `CertificateFileError` for a CA, certificate or key file that cannot be used.
     """
-    if isinstance(settings.verify, ssl.SSLContext):
-        if settings.certificate is not None:
-            load_certificate(settings.verify, settings.certificate)
-        return settings.verify
+    if not isinstance(settings.verify, (bool, str)):
+        return _taken_as_it_is(settings.verify, settings)
     key = _ContextKey(settings, tuple(_stamp(path) for path in _files(settings)))
     with _lock:
         context = _contexts.get(key)
         if context is None:
             context = _contexts[key] = _build(settings)
+    return context
+
+
+def _taken_as_it_is(context: ssl.SSLContext, settings: TlsSettings) -> ssl.SSLContext:
+    """The user's own context. It may serve others as well, so nothing is added to it."""
+    if settings.certificate is not None:
+        raise ConfigurationError("An ssl.SSLContext holds its own client certificate: context.load_cert_chain(), not cert=.")
+    if settings.ca_bundles:
+        raise ConfigurationError("An ssl.SSLContext holds its own CAs: context.load_verify_locations(), not ca_bundles=.")
+    if context.check_hostname and not settings.check_hostname:
+        raise ConfigurationError("An ssl.SSLContext has its own check_hostname; set it there.")
     return context
 
 
@@ -52,14 +62,14 @@ def _files(settings: TlsSettings) -> list[str]:
     return files
 
 
-def _stamp(path: str) -> tuple[str, int, int]:
+def _stamp(path: str) -> tuple[object, ...]:
     """What tells a file from its successor under the same name."""
     try:
         status = os.stat(path)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not a valid path"
         raise CertificateFileError(f"The certificate or CA file {path} cannot be used: {reason}.", path=path) from error
-    return path, status.st_mtime_ns, status.st_size
+    return path, status.st_mtime_ns, status.st_size, status.st_ino
 
 
 def _build(settings: TlsSettings) -> ssl.SSLContext:
@@ -87,17 +97,22 @@ def _certifi_bundle() -> str:
 
 def load_roots(context: ssl.SSLContext, path: str) -> None:
     """Trust the certificates in a PEM file, or in a folder hashed as OpenSSL wants it."""
-    before = context.cert_store_stats()["x509_ca"]
     try:
         if os.path.isdir(path):
+            _check_folder(path)
             context.load_verify_locations(capath=path)
             return
         context.load_verify_locations(cafile=path)
     except (OSError, ValueError) as error:
         message = f"The CA file {path} cannot be used ({_why(error)}); it must hold certificates in PEM form."
         raise CertificateFileError(message, path=path) from error
-    if context.cert_store_stats()["x509_ca"] == before == 0:
-        raise CertificateFileError(f"The CA file {path} holds no CA certificate.", path=path)
+
+
+def _check_folder(path: str) -> None:
+    """OpenSSL finds nothing, and says nothing, in a folder whose files do not have the names that it looks for."""
+    if not any(re.fullmatch(r"[0-9a-f]{8}\.[0-9]+", name) for name in os.listdir(path)):
+        message = f"The CA folder {path} holds no certificate under its hash; run: openssl rehash {path}"
+        raise CertificateFileError(message, path=path)
 
 
 def load_certificate(context: ssl.SSLContext, certificate: ClientCertificate) -> None:

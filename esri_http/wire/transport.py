@@ -2,35 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from typing import TYPE_CHECKING, Any
 
-from urllib3.exceptions import ClosedPoolError, ConnectTimeoutError, MaxRetryError, ProtocolError
+from urllib3.exceptions import ClosedPoolError
 from urllib3.util.timeout import Timeout
 
-from ..messages.body import BytesBody
 from ..messages.response import Response
-from ..words.errors import (
-    BodyNotReplayableError,
-    ConnectError,
-    ConnectionLostError,
-    DeadlineExceededError,
-    EsriHttpError,
-    ReadTimeoutError,
-    TransportError,
-)  # fmt: skip
-from ..words.errors import (
-    ConnectTimeoutError as OurConnectTimeout,
-)
-from ..words.errors import ProtocolError as OurProtocolError
-from ..words.redaction import redact_url
-from .compat import RESPONSE_OPTIONS
+from ..words.errors import EsriHttpError, TransportError
+from .compat import RESPONSE_OPTIONS, WIRE_ERRORS
 from .connections import WireHeaders
-from .failures import WIRE_ERRORS, translate
-from .lanes import Lane, LaneYard
 from .managers import make_manager
-from .retries import LONGEST_WAIT_SECONDS, RAISE_AT_ONCE, backoff_seconds, retry_after_seconds, wants_retry
+from .retries import RAISE_AT_ONCE
 from .routes import Route, find_route
 from .streams import WireStream
 
@@ -44,28 +27,26 @@ if TYPE_CHECKING:
     from ..words.clock import Deadline
     from ..words.origins import Origin
     from ..words.settings import NetworkSettings
-
-log = logging.getLogger("esri_http.wire")
-
-_RETRIED_ENVELOPES = frozenset({429, 504})
+    from .lanes import Lane, LaneYard
 
 
 class Timeouts:
     """Connect and read time-outs in seconds (`None`: no limit), with urllib3's form of them made once."""
 
-    __slots__ = ("connect", "prepared", "read")
+    __slots__ = ("connect", "longest", "prepared", "read")
 
     def __init__(self, connect: float | None, read: float | None) -> None:
         self.connect = connect
         self.read = read
+        self.longest = None if connect is None or read is None else connect + read
         self.prepared = Timeout(connect=connect, read=read)
 
     def within(self, remaining: float | None) -> Timeout:
-        """The time-outs, cut to the seconds that remain."""
-        if remaining is None or (self.read is not None and self.read < remaining):
+        """The time-outs, cut so that both together end within the seconds that remain."""
+        if remaining is None or (self.longest is not None and self.longest < remaining):
             return self.prepared
         left = max(remaining, 0.001)
-        return Timeout(connect=left if self.connect is None else min(self.connect, left), read=left)
+        return Timeout(total=left, connect=self.connect, read=left if self.read is None else min(self.read, left))
 
 
 class SendOptions:
@@ -88,10 +69,12 @@ class Transport:
 
     def __init__(self, network: NetworkSettings) -> None:
         self.network = network
+        self.shows_certificate = network.tls.certificate is not None
+        self._without_certificate: Transport | None = None
         self._lock = threading.Lock()
         self._routes: dict[tuple[Origin, str | None], Route] = {}
         self._managers: dict[Any, PoolManager] = {}
-        self.lanes = LaneYard()
+        self._lanes: LaneYard | None = None
 
     # -- routes ------------------------------------------------------------------------------------------------------
 
@@ -113,18 +96,40 @@ class Transport:
             manager = self._managers[route.proxy] = make_manager(self.network.tls, route.proxy)
         return manager
 
-    def lease(self, origin: Origin, identity: Hashable) -> Lane:
-        """A lane to `origin` for `identity`; give it back with `lanes.give_back`."""
-        route = self.route(origin)
-        return self.lanes.lease((origin, route.proxy, route.name, identity), route, self.network.tls)
+    @property
+    def without_certificate(self) -> Transport:
+        """The same, for servers that are not to see our client certificate; closed together with this one."""
+        with self._lock:
+            if self._without_certificate is None:
+                network = self.network._replace(tls=self.network.tls._replace(certificate=None))
+                self._without_certificate = Transport(network)
+            return self._without_certificate
+
+    @property
+    def lanes(self) -> LaneYard:
+        """Where the lanes of connection-bound sign-ins wait."""
+        if self._lanes is None:
+            from .lanes import LaneYard
+
+            with self._lock:
+                self._lanes = self._lanes or LaneYard()
+        return self._lanes
+
+    def lease(self, request: Request, identity: Hashable, *, fresh: bool = False) -> Lane:
+        """A lane for `request` and `identity`, with a new connection if it has to be `fresh`; see `LaneYard`."""
+        route = self.route(request.origin, request.headers.get("Host"))
+        return self.lanes.lease((route.origin, route.proxy, route.name, identity), route, self.network.tls, fresh=fresh)
 
     def close(self) -> None:
         """Close every idle connection. Answers still being streamed keep theirs; later requests connect anew."""
         with self._lock:
-            managers, self._managers, self._routes = self._managers, {}, {}
-        for manager in managers.values():
-            manager.clear()
-        self.lanes.clear()
+            routes, self._managers, self._routes = self._routes, {}, {}
+        for route in routes.values():
+            route.close()
+        if self._lanes is not None:
+            self._lanes.clear()
+        if self._without_certificate is not None:
+            self._without_certificate.close()
 
     def after_fork(self) -> None:
         """In a forked child: leave the parent's connections and locks alone and begin anew."""
@@ -132,65 +137,74 @@ class Transport:
 
     # -- sending -----------------------------------------------------------------------------------------------------
 
-    def send(self, request: Request, options: SendOptions, lane: Lane | None = None, tries: bool = True) -> Response:
-        """Send `request`; the answer's body is not read yet, unless it had to be looked at.
+    def send(self, request: Request, options: SendOptions, lane: Lane | None = None) -> Response:
+        """Send `request`, again by the policy in `options`; the last answer, whatever its status.
 
-        Retries by the policy in `options`, unless `tries` is false. Raises `TransportError` and its kin.
+        The content of a 200 is read already unless the call streams. Raises `TransportError` and its kin.
         """
         while True:
             try:
                 response = self._send_once(request, options, lane)
             except TransportError as failure:
-                if not tries or not self._again_after(failure, request, options):
+                from .repetition import again_after_failure
+
+                if not again_after_failure(failure, request, options):
                     raise
                 continue
-            if not tries or not self._again_after_answer(response, request, options):
+            status = response.status_code
+            if status < 400 and (status != 200 or response.esri_error is None):
                 return response
-            response.discard()
+            from .repetition import again_after_answer
+
+            if not again_after_answer(response, options):
+                return response
 
     def _send_once(self, request: Request, options: SendOptions, lane: Lane | None) -> Response:
         deadline = options.deadline
         started = deadline.clock.monotonic()
         remaining = None if deadline.at is None else deadline.at - started
         if remaining is not None and remaining <= 0:
-            raise self._too_late(request, options)
+            from .failures import too_late
+
+            raise too_late(request, deadline)
         route = self.route(request.origin, request.headers.get("Host")) if lane is None else lane.route
         try:
-            raw = self._urlopen(route.pool if lane is None else lane.pool, route, request, options.timeouts.within(remaining))
+            timeout = options.timeouts.within(remaining)
+            raw = self._urlopen(route.pool if lane is None else lane.pool, route, request, timeout, deadline)
         except ClosedPoolError:
             # Another thread changed the settings or closed the session: there is a new pool by now.
             return self._send_once(request, options, lane)
+        except EsriHttpError:
+            raise  # the body of the request failed, not the exchange
         except WIRE_ERRORS as error:
-            translated = translate(error, request)
-            if not deadline.allows(0):
-                raise self._too_late(request, options) from translated
-            raise translated from error
+            from .failures import translate
+
+            raise translate(error, request, deadline, route.proxy) from error
         stream = WireStream(raw, request, None if options.stream else deadline)
         response = Response(request, raw.status, raw.reason or "", raw.headers, stream, deadline.clock.monotonic() - started)
         if raw.status == 200 and not options.stream:
             response.content  # noqa: B018 - read now: a broken body is a failure like another
         return response
 
-    def _urlopen(self, pool: Any, route: Route, request: Request, timeout: Timeout) -> Any:
+    def _urlopen(self, pool: Any, route: Route, request: Request, timeout: Timeout, deadline: Deadline) -> Any:
         body: Any = request.body
         headers: dict[str, str] = request.headers
         chunked = False
         if body is not None:
-            if isinstance(body, BytesBody):
-                body = body.content
+            content = getattr(body, "content", None)
+            if content is not None:
+                body = content
             elif body.length is None:
                 chunked = True
             else:
                 headers = {**headers, "Content-Length": str(body.length)}
         if route.host_header is not None and "Host" not in headers:
             headers = {**headers, "Host": route.host_header}
-        if request.secret_query:
-            headers = WireHeaders(headers, request.secret_query)
         return pool.urlopen(
             request.method,
             route.prefix + request.target,
             body,
-            headers,
+            WireHeaders(headers, request.secret_query, deadline, timeout.read_timeout),
             RAISE_AT_ONCE,
             redirect=False,
             assert_same_host=False,
@@ -200,60 +214,3 @@ class Transport:
             chunked=chunked,
             **RESPONSE_OPTIONS,
         )
-
-    # -- retrying ----------------------------------------------------------------------------------------------------
-
-    def _again_after(self, failure: TransportError, request: Request, options: SendOptions) -> bool:
-        """Whether to try again after `failure`; counts, and waits."""
-        if isinstance(failure, (ConnectError, OurConnectTimeout)):
-            kind: Exception = ConnectTimeoutError()
-        elif isinstance(failure, (ConnectionLostError, ReadTimeoutError, OurProtocolError)):
-            kind = ProtocolError()
-        else:
-            return False
-        try:
-            retry = options.retry.increment(request.method, error=kind)
-        except (MaxRetryError, ProtocolError, ConnectTimeoutError):
-            return False
-        if not request.replayable and isinstance(kind, ProtocolError):
-            raise BodyNotReplayableError(
-                f"{failure} It is not sent again because its body can be read only once; give a file or bytes.", url=request.url
-            ) from failure
-        return self._wait(retry, backoff_seconds(retry), request, options, str(type(failure).__name__))
-
-    def _again_after_answer(self, response: Response, request: Request, options: SendOptions) -> bool:
-        """Whether the answer asks for another try (by status, or by an ArcGIS envelope inside 200) and gets one."""
-        status = response.status_code
-        envelope = None
-        if status == 200:
-            envelope = response.esri_error
-            if envelope is None or envelope.code not in _RETRIED_ENVELOPES:
-                return False
-            status = envelope.code
-        if status < 400 or not wants_retry(options.retry, request.method, status) or not request.replayable:
-            return False
-        try:
-            retry = options.retry.increment(request.method, response=response.raw)
-        except MaxRetryError:
-            return False
-        asked = retry_after_seconds(response.headers.get("retry-after"), options.deadline.clock)
-        if asked is None and envelope is not None:
-            asked = envelope.retry_after
-        seconds = backoff_seconds(retry) if asked is None else asked
-        if seconds > LONGEST_WAIT_SECONDS or not options.deadline.allows(seconds):
-            return False
-        return self._wait(retry, seconds, request, options, f"status {status}")
-
-    def _wait(self, retry: Retry, seconds: float, request: Request, options: SendOptions, why: str) -> bool:
-        if not options.deadline.allows(seconds):
-            return False
-        options.retry = retry
-        log.info("%s %s again in %.1f s after %s", request.method, redact_url(request.url), seconds, why)
-        options.deadline.clock.sleep(seconds)
-        return True
-
-    def _too_late(self, request: Request, options: SendOptions) -> EsriHttpError:
-        message = (
-            f"{request.method} {redact_url(request.url)}: the {options.deadline.seconds:g} s for the whole call are used up."
-        )
-        return DeadlineExceededError(message, url=request.url)

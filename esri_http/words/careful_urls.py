@@ -17,6 +17,7 @@ _HOST = re.compile(r"(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?\.)*[a-z0-9_](?:[a-z0-
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _SAFE = "-._~!$&'()*+,;=:@%/"
 _LONGEST_HOST = 253
+_LONGEST_LABEL = 63
 
 
 def split_carefully(url: object) -> SplitUrl:
@@ -52,6 +53,8 @@ def _take_authority(authority: str, text: str) -> tuple[str, str, int | None]:
     if "\\" in authority or " " in authority:
         raise InvalidUrlError("The host part of the URL holds a backslash or a blank.", url=text)
     userinfo, _, hostport = authority.rpartition("@")
+    if "@" in userinfo:
+        raise InvalidUrlError("The URL holds several @ before the host; write those of a name or password as %40.", url=text)
     if hostport.startswith("["):
         address, bracket, port = hostport[1:].partition("]")
         if not bracket or (port and not port.startswith(":")):
@@ -84,7 +87,7 @@ def _host(host: str, text: str) -> str:
     if not host.isascii():
         host = _ascii_host(host, text)
     host = host.lower()
-    if not host or len(host) > _LONGEST_HOST or not _HOST.match(host):
+    if not host or len(host) > _LONGEST_HOST or not _HOST.match(host) or max(map(len, host.split("."))) > _LONGEST_LABEL:
         raise InvalidUrlError(f"The URL {redact_url(text)} has no valid host name.", url=text)
     return host
 

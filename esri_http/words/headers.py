@@ -20,15 +20,13 @@ SECRET_HEADERS = frozenset({"authorization", "cookie", "cookie2", "proxy-authori
 # What describes a body: dropped when a redirect turns the request into a GET.
 BODY_HEADERS = frozenset(
     {
-        "content-length",
-        "content-type",
-        "content-encoding",
-        "content-language",
-        "content-location",
-        "transfer-encoding",
-        "digest",
+        *("content-digest", "content-disposition", "content-encoding", "content-language", "content-length"),
+        *("content-location", "content-md5", "content-range", "content-type", "digest", "expect", "last-modified"),
+        *("repr-digest", "trailer", "transfer-encoding"),
     }
 )
+# Where a body ends is said by who sends it: a caller's own word on it could make two requests of one.
+_FRAMING_HEADERS = frozenset({"content-length", "transfer-encoding"})
 
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
 _BAD_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
@@ -38,14 +36,15 @@ _METHOD = _NAME
 class Headers(MutableMapping[str, str]):
     """A case-insensitive mapping that keeps the spelling and the order of the last writer.
 
-    Every name and value is checked when it is set. One instance is not for two threads that write.
+    Every name and value is checked when it is set. One thread may write while others read `plain()`.
     """
 
     __slots__ = ("_items", "_plain")
+    # `_plain` is a cell for what `plain` gives. A writer puts a new one there, so no reader fills it with what is outdated.
 
     def __init__(self, source: HeaderInput = None, **more: str) -> None:
         self._items: dict[str, tuple[str, str]] = {}
-        self._plain: dict[str, str] | None = None
+        self._plain: list[dict[str, str]] = []
         for name, value in pairs(source):
             if value is not None:
                 self[name] = text_value(name, value)
@@ -57,12 +56,14 @@ class Headers(MutableMapping[str, str]):
 
     def __setitem__(self, name: str, value: str | bytes) -> None:
         value = text_value(name, value)
-        self._items[name.lower()] = (name, value)
-        self._plain = None
+        lower = name.lower()
+        # This one has one spelling, so that whoever dials finds it in a plain dict at once.
+        self._items[lower] = ("Host" if lower == "host" else name, value)
+        self._plain = []
 
     def __delitem__(self, name: str) -> None:
-        self._plain = None
         del self._items[name.lower()]
+        self._plain = []
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and name.lower() in self._items
@@ -80,10 +81,17 @@ class Headers(MutableMapping[str, str]):
         return twin
 
     def plain(self) -> dict[str, str]:
-        """The fields as an ordinary dict, as urllib3 takes them; the same one until something changes, so do not edit it."""
-        if self._plain is None:
-            self._plain = dict(self._items.values())
-        return self._plain
+        """The fields as an ordinary dict, for a request; the same one until something changes, so do not edit it.
+
+        `Host` is spelt so, and what a caller says of the length of the body is left out.
+        """
+        cell = self._plain
+        if not cell:
+            fields = list(self._items.items())
+            cell.append(
+                {"Host" if key == "host" else name: value for key, (name, value) in fields if key not in _FRAMING_HEADERS}
+            )
+        return cell[0]
 
     def __repr__(self) -> str:
         return f"Headers({redact_headers(self)!r})"
@@ -132,7 +140,10 @@ def check_method(method: str) -> str:
 
 
 def merge(defaults: dict[str, str], extra: HeaderInput) -> dict[str, str]:
-    """A new dict: `defaults` with `extra` laid over it, whatever the case; a value of `None` removes the default."""
+    """A new dict: `defaults` with `extra` laid over it, whatever the case; a value of `None` removes the default.
+
+    As for `Headers.plain`, what is said of the length of the body does not count.
+    """
     if not extra:
         return dict(defaults)
     merged = Headers()

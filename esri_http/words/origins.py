@@ -15,8 +15,13 @@ class Origin(NamedTuple):
     port: int
 
     def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.scheme}://{host}" if self.port == DEFAULT_PORTS[self.scheme] else f"{self.scheme}://{host}:{self.port}"
+        place = f"{self.scheme}://{self.host_in_url}"
+        return place if self.port == DEFAULT_PORTS[self.scheme] else f"{place}:{self.port}"
+
+    @property
+    def host_in_url(self) -> str:
+        """The host as it stands in a URL: IPv6 addresses in brackets, their zone behind %25 (RFC 6874)."""
+        return f"[{self.host.replace('%', '%25')}]" if ":" in self.host else self.host
 
     @property
     def authority(self) -> str:

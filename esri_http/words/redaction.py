@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import re
 
+# Scheme, host and port with nothing that could be part of a password.
+_PLAIN_PLACE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?:\[[^\]@/]*\]|[^:@/\[\]\\]*)(?::[0-9]*)?(?=/|\?…|\Z)")
+
 
 def redact_url(url: object) -> str:
     """`url` as it may be shown: without user info, and with query and fragment replaced by an ellipsis.
 
-    Never raises, whatever it is given.
+    Where it cannot be told where a password ends, everything that may be one is left out. Never raises.
     """
     text = str(url)
     cut = re.search(r"[?#]", text)
     shown = text if cut is None else text[: cut.start()] + "?…"
-    scheme, mark, rest = shown.partition("://")
-    if mark:
-        authority, slash, path = rest.partition("/")
-        shown = f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}"
+    if _PLAIN_PLACE.match(shown) is None:
+        shown = _without_userinfo(shown, text.count("@"))
     shown = "".join(character if character.isprintable() else "�" for character in shown)
     return shown if len(shown) <= 500 else shown[:500] + "…"
+
+
+def _without_userinfo(text: str, marks: int) -> str:
+    """`text` less what stands before the host; `marks` is the number of @ in the whole URL."""
+    scheme, mark, rest = text.partition("://")
+    if not mark:
+        return text.rpartition("@")[2]
+    authority, slash, path = rest.partition("/")
+    bare = f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}"
+    return bare if authority.count("@") == marks and _PLAIN_PLACE.match(bare) else f"{scheme}://***"

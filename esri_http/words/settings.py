@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .errors import ConfigurationError
+from .redaction import redact_url
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -23,6 +25,14 @@ DEFAULT_BACKOFF_SECONDS = 0.3
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 60.0
 DEADLINE_SECONDS = 600.0
+LONGEST_URL = 2000
+# In `proxies=`: not a proxy, but what is reached without one.
+BYPASS_KEYS = ("no_proxy", "no")
+# What sockets take: about thirty years.
+_LONGEST_DURATION = 1e9
+
+_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._:-]*[A-Za-z0-9_.])?")
+_PROXY_KEY = re.compile(r"(?i:(?:https?|all)(?:://[^/@?#\s]+/?)?|ftp|no|no_proxy)")
 
 
 class ClientCertificate:
@@ -97,6 +107,10 @@ class NetworkSettings(NamedTuple):
     trust_env: bool = True
     server_hostname: str | None | tuple[tuple[str, str], ...] = None
 
+    def __repr__(self) -> str:
+        """Without the proxies, whose addresses may hold a password."""
+        return f"<NetworkSettings {self.tls!r}>"
+
 
 def read_retries(retries: Any, backoff_factor: Any = None, statuses: Any = None, methods: Any = None) -> RetrySettings:
     """What users pass as `retries=` and its kin.
@@ -110,11 +124,13 @@ def read_retries(retries: Any, backoff_factor: Any = None, statuses: Any = None,
     if isinstance(count, bool) or not isinstance(count, int) or count < 0:
         raise ConfigurationError("retries= takes a number from 0 up, or None for the default.")
     seconds = DEFAULT_BACKOFF_SECONDS if backoff_factor is None else backoff_factor
-    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or seconds < 0:
+    if seconds != 0 and not _is_duration(seconds):
         raise ConfigurationError("backoff_factor= takes seconds from 0 up.")
     if methods is None:
         methods = IDEMPOTENT_METHODS if retries is None else DOCUMENTED_METHODS
     try:
+        if isinstance(statuses, str) or isinstance(methods, str):
+            raise TypeError  # each letter would count as one
         return RetrySettings(
             count,
             seconds,
@@ -138,7 +154,7 @@ def read_certificate(cert: Any) -> ClientCertificate | None:
     paths = [None if part is None else _text_path(part) for part in cert]
     if not paths[0]:
         raise ConfigurationError("cert= names no certificate file.")
-    return ClientCertificate(paths[0], *paths[1:])
+    return ClientCertificate(paths[0], *(part or None for part in paths[1:]))
 
 
 def read_bundles(bundles: Any) -> tuple[str, ...]:
@@ -147,6 +163,8 @@ def read_bundles(bundles: Any) -> tuple[str, ...]:
         return ()
     if isinstance(bundles, (str, bytes)) or hasattr(bundles, "__fspath__"):
         bundles = (bundles,)
+    if not isinstance(bundles, (tuple, list)):
+        raise ConfigurationError("ca_bundles= takes a path, or several in a list.")
     return tuple(_text_path(bundle) for bundle in bundles)
 
 
@@ -169,9 +187,40 @@ def read_timeout(timeout: Any) -> TimeoutPair:
     for seconds in pair:
         if seconds is None:
             continue
-        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds > 0:
+        if not _is_duration(seconds):
             raise ConfigurationError("timeout= takes seconds greater than zero, a pair of them, or None for no limit.")
     return pair[0], pair[1]
+
+
+def read_deadline(seconds: Any) -> float | None:
+    """What users pass as `deadline=`: seconds, or `None` for no limit."""
+    if seconds is not None and not _is_duration(seconds):
+        raise ConfigurationError("deadline= takes seconds greater than zero, or None for no limit.")
+    return seconds  # type: ignore[no-any-return]
+
+
+def read_length(length: Any) -> int | None:
+    """What users pass as `max_url_length=`: a number of characters, or `None` for no limit."""
+    if length is not None and (isinstance(length, bool) or not isinstance(length, int) or length < 1):
+        raise ConfigurationError("max_url_length= takes a number of characters from 1 up, or None for no limit.")
+    return length
+
+
+def _is_duration(seconds: Any) -> bool:
+    """Whether this is a number of seconds that a socket can wait for."""
+    return isinstance(seconds, (int, float)) and not isinstance(seconds, bool) and 0 < seconds < _LONGEST_DURATION
+
+
+def read_server_hostname(names: Any) -> str | None | tuple[tuple[str, str], ...]:
+    """What users pass as `server_hostname=`: a name, or a dict from host (an address, or a name) to name."""
+    if not names:
+        return None
+    pairs = names.items() if isinstance(names, dict) else (("", names),)
+    if not all(isinstance(host, str) and isinstance(name, str) and _NAME.fullmatch(name) for host, name in pairs):
+        raise ConfigurationError("server_hostname= takes the name in the certificate, or a dict such as {'10.0.0.7': name}.")
+    if isinstance(names, dict):
+        return tuple(sorted((host.lower().strip("[]"), name.lower()) for host, name in pairs))
+    return str(names).lower()
 
 
 def read_proxies(proxies: Any) -> tuple[tuple[str, str | None], ...]:
@@ -183,10 +232,15 @@ def read_proxies(proxies: Any) -> tuple[tuple[str, str | None], ...]:
     for key, value in proxies.items():
         if not isinstance(key, str) or not (value is None or isinstance(value, str)):
             raise ConfigurationError("proxies= maps a scheme or scheme://host to the URL of a proxy, or to None for none.")
-    return tuple(sorted((key.lower(), value or None) for key, value in proxies.items()))
+        if not _PROXY_KEY.fullmatch(key):
+            raise ConfigurationError(f"{redact_url(key)} in proxies= is none of http, https, all, https://one.host, no_proxy.")
+    return tuple(sorted((key.lower().rstrip("/"), value or None) for key, value in proxies.items()))
 
 
 def _text_path(path: Any) -> str:
     import os
 
-    return os.fsdecode(path)
+    try:
+        return os.fsdecode(path)
+    except TypeError:
+        raise ConfigurationError(f"A path is wanted for a certificate, key or CA file, not {type(path).__name__}.") from None

@@ -9,13 +9,8 @@ import re
 
 from .origins import DEFAULT_PORTS, Origin, SplitUrl
 
-# The shape of nearly every URL, taken apart in one step; all others go the careful way.
-_PLAIN = re.compile(
-    r"(https?)://([a-z0-9](?:[a-z0-9.-]*[a-z0-9])?)(?::([0-9]{1,5}))?"
-    r"((?:/[A-Za-z0-9\-._~!$&'()*+,;=:@%/]*)?(?:\?[A-Za-z0-9\-._~!$&'()*+,;=:@%/?]*)?)\Z"
-)
-_DOT_SEGMENT = re.compile(r"/\.\.?(?:[/?]|\Z)")
-_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+# What makes a URL odd: a character that must not stand there plainly, half an escape, perhaps a dot segment.
+_ODD = re.compile(r"[^A-Za-z0-9\-._~!$&'()*+,;=:%/?]|%(?![0-9A-Fa-f]{2})|/\.")
 
 
 def split_url(url: str) -> SplitUrl:
@@ -27,22 +22,34 @@ def split_url(url: str) -> SplitUrl:
     Raises `InvalidUrlError` for everything else: no scheme, other schemes, control characters, a backslash or an escape
     in the authority, a port out of range, a host that is none.
     """
-    match = _PLAIN.match(url) if isinstance(url, str) else None
-    if match is None or _DOT_SEGMENT.search(url) or (_BAD_ESCAPE.search(url)):
-        from .careful_urls import split_carefully
+    return _split_plainly(url) or _split_carefully(url)
 
-        return split_carefully(url)
-    scheme, host, port, target = match.groups()
-    if (port is not None and not 0 < int(port) < 65536) or ".." in host:
-        from .careful_urls import split_carefully
 
-        return split_carefully(url)
-    origin = Origin(scheme, host, DEFAULT_PORTS[scheme] if port is None else int(port))
-    if not target:
-        target = "/"
-    elif target[0] == "?":
-        target = "/" + target
-    return SplitUrl(origin, target)
+def _split_plainly(url: object) -> SplitUrl | None:
+    """Nearly every URL, taken apart with little work; `None` for one that needs care."""
+    if not isinstance(url, str):
+        return None
+    scheme, mark, rest = url.partition("://")
+    if not mark or scheme not in DEFAULT_PORTS or _ODD.search(rest):
+        return None
+    authority, slash, tail = rest.partition("/")
+    host, colon, port = authority.partition(":")
+    plain = host.replace(".", "").replace("-", "")
+    if not ((plain.isalnum() and host.islower()) or plain.isdigit()) or host[0] in ".-" or host[-1] in ".-":
+        return None
+    if len(host) > 63 or ".." in host or ".-" in host or "-." in host:
+        return None
+    if not colon:
+        return SplitUrl(Origin(scheme, host, DEFAULT_PORTS[scheme]), slash + tail or "/")
+    if not port.isdigit() or len(port) > 5 or not 0 < int(port) < 65536:
+        return None
+    return SplitUrl(Origin(scheme, host, int(port)), slash + tail or "/")
+
+
+def _split_carefully(url: object) -> SplitUrl:
+    from .careful_urls import split_carefully
+
+    return split_carefully(url)
 
 
 def origin_of(url: str) -> Origin:
@@ -50,8 +57,21 @@ def origin_of(url: str) -> Origin:
     return split_url(url).origin
 
 
-def join_url(base: str, reference: str) -> str:
-    """`reference` as seen from `base` (RFC 3986 section 5), as text; it is not checked here."""
-    from urllib.parse import urljoin
+def resolve_url(origin: Origin, target: str, reference: str) -> SplitUrl:
+    """Where `reference` leads to from `target` at `origin` (RFC 3986 section 5.2).
 
-    return urljoin(base, reference)
+    Raises `InvalidUrlError` as `split_url` does; nothing is stripped from `reference` that would give it another meaning.
+    """
+    reference = reference.strip(" ")
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", reference):
+        return split_url(reference)
+    if reference.startswith("//"):
+        return split_url(f"{origin.scheme}:{reference}")
+    if reference.startswith("/"):
+        return split_url(f"{origin}{reference}")
+    if not reference or reference.startswith("#"):
+        return split_url(f"{origin}{target}{reference}")
+    path = target.partition("?")[0]
+    if not reference.startswith("?"):
+        path = path[: path.rfind("/") + 1]
+    return split_url(f"{origin}{path}{reference}")

@@ -143,7 +143,8 @@ def parse_head(head: bytes) -> RecordedRequest:
     """A request from its head, without the empty line. Raises `ValueError` for what is no request."""
     first, *rest = head.decode("latin-1").split("\r\n")
     method, target, version = first.split(" ")
-    if version != "HTTP/1.1":
+    # Python's http.client before 3.12 asks for tunnels in HTTP/1.0.
+    if version != "HTTP/1.1" and (method, version) != ("CONNECT", "HTTP/1.0"):
         raise ValueError(f"not an HTTP/1.1 request: {first!r}")
     pairs = []
     for line in rest:

@@ -7,13 +7,14 @@ import json
 import ssl
 import threading
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 
-from esri_http.testing import EmbeddedPortal
+from esri_http.testing import OUT_OF_BAND, EmbeddedPortal
 from esri_http.testing.fixture import esri_portal  # noqa: F401 - a fixture is had by importing it
 from esri_http.words.clock import Clock
+from tests.support.browser import Browser, Page
 
 
 class HeldClock(Clock):
@@ -124,3 +125,42 @@ def bearer(token: str, referer: str | None = None) -> dict[str, str]:
 def bearer_fixture():
     """The headers that carry a token."""
     return bearer
+
+
+@pytest.fixture
+def browser(portal: EmbeddedPortal) -> Browser:
+    """A browser that stays at the portal: a redirect to an app is shown, not followed."""
+    return Browser(portal.ca_file, home=portal.portal_site.origin)
+
+
+@pytest.fixture
+def authorize(browser: Browser, portal: EmbeddedPortal):
+    """Opens the sign-in page, for a code that is shown to the user unless the test says otherwise."""
+
+    def opened(**parameters: Any) -> Page:
+        given = {"client_id": "arcgisonline", "response_type": "code", "redirect_uri": OUT_OF_BAND, **parameters}
+        return browser.open(portal.oauth.url + "/authorize?" + urlencode(given))
+
+    return opened
+
+
+@pytest.fixture
+def code_for(authorize, portal: EmbeddedPortal):
+    """Signs a user in by the form, and gives the code."""
+
+    def code(username: str = "amy", **parameters: Any) -> str:
+        page = authorize(**parameters).submit(username=username, password=portal.password(username))
+        return page.inputs["code"] if page.status == 200 else parse_qs(urlsplit(page.location).query)["code"][0]
+
+    return code
+
+
+@pytest.fixture
+def redeem(client: Client, portal: EmbeddedPortal):
+    """Posts to `oauth2/token`, as `arcgisonline` and for a code unless the test says otherwise."""
+
+    def posted(**form: Any) -> Reply:
+        given = {"client_id": "arcgisonline", "grant_type": "authorization_code", "redirect_uri": OUT_OF_BAND, **form}
+        return client.post(portal.oauth.url + "/token", **given)
+
+    return posted

@@ -1,0 +1,36 @@
+"""The hooks of one call, in the vocabulary of `requests`."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, Callable
+
+from ..words.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from ..messages.response import Response
+
+
+def read_hooks(hooks: Any) -> Callable[[Response], Any]:
+    """What users pass as `hooks=`, ``{"response": callable}`` or several in a list, as one callable for the response."""
+    if not hasattr(hooks, "get") or set(hooks) != {"response"}:
+        raise ConfigurationError('hooks= takes {"response": callable}, or a list of callables there.')
+    given = hooks["response"] or ()
+    several = given if isinstance(given, (list, tuple)) else (given,)
+    if not all(callable(hook) for hook in several):
+        raise ConfigurationError("hooks= holds something that cannot be called.")
+    return partial(_run, tuple(several))
+
+
+def _run(hooks: tuple[Callable[[Any], Any], ...], response: Response) -> Any:
+    """Call the hooks in order; one that returns something replaces the response."""
+    current: Any = response
+    try:
+        for hook in hooks:
+            replaced = hook(current)
+            if replaced is not None:
+                current = replaced
+    except BaseException:
+        response.close()
+        raise
+    return current

@@ -1,0 +1,142 @@
+"""Reading answers off a socket: the standard library's response, bounded in time, count and size."""
+
+from __future__ import annotations
+
+import http.client
+import io
+import re
+import socket
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..words.clock import Deadline
+
+_MOST_INTERIM_ANSWERS = 16
+_LONGEST_LINE = 65536
+_MOST_TRAILERS = 100
+# Reads up to this size, and all reads of the first part of a body, give what is there instead of waiting for more.
+_SMALL_READ = 16 * 1024
+_FIRST_PART = 64 * 1024
+# RFC 9112 section 7.1; Python's int() would take signs, blanks, underscores and "0x" as well.
+_LENGTH = re.compile(r"[0-9]{1,18}\Z")
+_CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]{1,16}[ \t]*(?:;[^\r\n]*)?\r?\n\Z")
+
+
+class MalformedAnswer(http.client.HTTPException):
+    """An answer that breaks HTTP, in words of our own."""
+
+
+class CarefulResponse(http.client.HTTPResponse):
+    """One answer. Interim answers are skipped and counted, chunk lines checked, and no read goes on beyond `deadline`."""
+
+    _interim_answers = 0
+    _given = 0
+
+    def __init__(self, sock: Any, method: str | None = None, deadline: Deadline | None = None) -> None:
+        super().__init__(sock, method=method)
+        self._reads = _TimedReads(self.fp.detach(), deadline)
+        self.fp = io.BufferedReader(self._reads)
+
+    def set_deadline(self, deadline: Deadline | None) -> None:
+        """From now on reads fail after `deadline`, however steadily something comes; `None` for no limit."""
+        self._reads.deadline = deadline
+
+    def _read_status(self) -> tuple[str, int, str]:
+        self._interim_answers += 1
+        if self._interim_answers > _MOST_INTERIM_ANSWERS:
+            raise MalformedAnswer("too many interim (1xx) answers")
+        return super()._read_status()  # type: ignore[misc, no-any-return]
+
+    def begin(self) -> None:
+        """Read status and header fields of the final answer."""
+        super().begin()
+        while 100 < self.status < 200 and self.status != http.client.SWITCHING_PROTOCOLS:
+            self.headers = self.msg = None  # type: ignore[assignment]
+            super().begin()
+        if self._reads.ended:
+            raise http.client.IncompleteRead(b"")  # the head breaks off, which the standard library takes for its end
+        self._check_framing()
+        if self.chunked:
+            self.fp = _ChunkLines(self.fp)  # type: ignore[assignment]
+
+    def _check_framing(self) -> None:
+        """Refuse what makes the end of the body a guess (RFC 9112 sections 6.1 to 6.3)."""
+        lengths = self.headers.get_all("content-length")
+        if lengths:
+            values = {value.strip(" \t") for field in lengths for value in field.split(",")}
+            value = values.pop()
+            if values or not _LENGTH.match(value):
+                raise MalformedAnswer("its Content-Length is not one number")
+            if self.chunked:
+                self.will_close = True
+            elif self.length is None:
+                self.length = int(value)
+        coding = self.headers["transfer-encoding"]
+        if coding is not None and coding.lower() not in ("chunked", "identity"):
+            raise MalformedAnswer("its Transfer-Encoding is not known")
+
+    def read(self, amt: int | None = None) -> bytes:
+        """As the standard library's; but a small read, and any at the beginning, gives what is there."""
+        if amt is None or self.chunked or (amt > _SMALL_READ and self._given >= _FIRST_PART):
+            return super().read(amt)
+        data = self.read1(amt)
+        self._given += len(data)
+        if self.length == 0 and self.fp is not None:
+            self._close_conn()  # type: ignore[attr-defined]
+        return data
+
+
+class _TimedReads(io.RawIOBase):
+    """A socket's file that is not read after `deadline`. A time-out of the socket alone never ends a trickle."""
+
+    def __init__(self, raw: Any, deadline: Deadline | None) -> None:
+        self._raw = raw
+        self.deadline = deadline
+        self.ended = False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        if self.deadline is not None and not self.deadline.allows(0):
+            raise socket.timeout("the time for the whole call is up")
+        got: int | None = self._raw.readinto(buffer)
+        if not got:
+            self.ended = True
+        return got
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._raw, name)
+
+
+class _ChunkLines:
+    """The file below a chunked body: every line of it is the size of a chunk, or, after the last chunk, a trailer."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self._trailers = -1  # none before the last chunk
+        self.read = file.read
+
+    def readline(self, limit: int = -1) -> bytes:
+        line: bytes = self._file.readline(_LONGEST_LINE + 1)
+        if len(line) > _LONGEST_LINE:
+            raise MalformedAnswer("a line between chunks has no end")
+        if self._trailers >= 0:
+            self._trailers += 1
+            if self._trailers > _MOST_TRAILERS:
+                raise MalformedAnswer("too many trailers")
+        elif _CHUNK_SIZE.match(line):
+            if not line.partition(b";")[0].strip(b"0 \t\r\n"):
+                self._trailers = 0
+        elif line.endswith(b"\n"):
+            raise MalformedAnswer("a chunk without a proper size")
+        else:
+            raise http.client.IncompleteRead(b"")
+        return line
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)

@@ -1,0 +1,54 @@
+"""Fixtures of the tests of the token handlers: an embedded portal that lives by a held clock, and sessions with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from esri_http import EsriGenTokenAuth, EsriSession
+from esri_http.testing import EmbeddedPortal
+from tests.support.clock import FakeClock
+
+
+@pytest.fixture
+def portal(fake_clock: FakeClock) -> Iterator[EmbeddedPortal]:
+    """A portal with its servers over http."""
+    with EmbeddedPortal(https=False, clock=fake_clock) as running:
+        yield running
+    assert running.internal_errors == []
+
+
+@pytest.fixture
+def tls_portal(fake_clock: FakeClock) -> Iterator[EmbeddedPortal]:
+    """The same over https."""
+    with EmbeddedPortal(clock=fake_clock) as running:
+        yield running
+    assert running.internal_errors == []
+
+
+@pytest.fixture
+def open_session(fake_clock: FakeClock) -> Iterator[Callable[..., EsriSession]]:
+    """`open_session(auth, **options)`: a session on the held clock that is closed after the test."""
+    opened: list[EsriSession] = []
+
+    def make(auth: Any = None, **options: Any) -> EsriSession:
+        session = EsriSession(auth, **{"clock": fake_clock, **options})
+        opened.append(session)
+        return session
+
+    yield make
+    for session in opened:
+        session.close()
+
+
+@pytest.fixture
+def amy(fake_clock: FakeClock) -> Callable[..., EsriGenTokenAuth]:
+    """`amy(portal, url=..., **options)`: amy's sign-in at the portal, or at the site `url`."""
+
+    def make(portal: EmbeddedPortal, url: str | None = None, **options: Any) -> EsriGenTokenAuth:
+        given = {"username": "amy", "password": portal.password("amy"), "clock": fake_clock, **options}
+        return EsriGenTokenAuth(url or portal.token_url, **given)
+
+    return make
