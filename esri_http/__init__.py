@@ -19,8 +19,11 @@ from ._version import __version__
 if TYPE_CHECKING:
     from .auth.base import ACCEPT, REPLAY, AuthRun, BaseEsriAuth, SupportMultiAuth, Verdict
     from .auth.basic import EsriBasicAuth
+    from .auth.built_in import EsriBuiltInAuth
     from .auth.chain import AuthChain
     from .auth.generate_token import EsriGenTokenAuth
+    from .auth.oauth2 import EsriOAuth2Auth, EsriPKCEAuth
+    from .auth.oauth_app import Grant
     from .auth.static_tokens import EsriAPIKeyAuth, EsriUserTokenAuth
     from .messages.request import Request
     from .messages.response import Response
@@ -61,8 +64,11 @@ _HOMES = {
     "session": ("EsriSession",),
     "auth.base": ("ACCEPT", "REPLAY", "AuthRun", "BaseEsriAuth", "SupportMultiAuth", "Verdict"),
     "auth.basic": ("EsriBasicAuth",),
+    "auth.built_in": ("EsriBuiltInAuth",),
     "auth.chain": ("AuthChain",),
     "auth.generate_token": ("EsriGenTokenAuth",),
+    "auth.oauth2": ("EsriOAuth2Auth", "EsriPKCEAuth"),
+    "auth.oauth_app": ("Grant",),
     "auth.static_tokens": ("EsriAPIKeyAuth", "EsriUserTokenAuth"),
     "messages.request": ("Request",),
     "messages.response": ("Response",),

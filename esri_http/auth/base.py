@@ -146,3 +146,7 @@ class BaseEsriAuth(SupportMultiAuth):
     def token(self) -> Any:
         """The ArcGIS token (str), or `None` where this way to sign in has none."""
         return None
+
+    def logout(self, afterwards: str = "anonymous") -> bool:
+        """Sign out, where there is something to sign out of; see `TokenAuth.logout`."""
+        return False

@@ -37,6 +37,15 @@ class AuthChain(BaseEsriAuth):
         tokens = (handler.token for handler in reversed(self.handlers))
         return next((token for token in tokens if token is not None), None)
 
+    def logout(self, afterwards: str = "anonymous") -> bool:
+        """Sign out everywhere, from the outermost handler inwards; whether any site confirmed it."""
+        return any([handler.logout(afterwards) for handler in reversed(self.handlers)])  # noqa: C419 - all are asked
+
+    def describe(self, url: str) -> str:
+        """What each handler that can tell says about a request to `url`, a line each."""
+        told = (getattr(handler, "describe", None) for handler in self.handlers)
+        return "\n".join(describe(url) for describe in told if describe is not None)
+
     def __iter__(self) -> Iterator[BaseEsriAuth]:
         return iter(self.handlers)
 

@@ -9,9 +9,9 @@ from ..words.errors import ArcGISLoginError, SignInError, TokenRequestError
 from ..words.origins import SplitUrl
 from ..words.redaction import redact_url
 from .pkce import Proof
-from .token_answers import check_token, read_json
+from .token_answers import read_json
 from .token_requests import form_post, hide_secrets
-from .tokens import Fetched
+from .tokens import Fetched, check_token
 
 if TYPE_CHECKING:
     from ..messages.response import Response

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..words.clock import Clock
 from ..words.errors import SignInError
-from .token_answers import check_token
 from .token_auth import TokenAuth
-from .tokens import Fetched, Token
+from .tokens import Fetched, Token, check_token
 
 if TYPE_CHECKING:
     from .base import Wire

@@ -96,14 +96,16 @@ class FormSignIn:
             after = self._post(other._replace(target=other.target.replace("/sharing/rest/", "/sharing/")), fields)
         if after.says_wrong_password:
             raise ArcGISLoginError(
-                f"{self._app.portal} refused user name or password; they are not tried again, so that the account is not locked."
+                f"{self._app.portal} refused user name or password; they are not tried again, so that no account is locked."
             )
         return after
 
     def _check_form(self, page: Page) -> None:
         """Raise, unless `page` is one where a built-in account can sign in."""
         if page.error_text:
-            raise TokenRequestError(f"{self._app.portal} refuses the app {self._app.client_id}: {page.error_text}.")
+            raise TokenRequestError(
+                f"{self._app.portal} refuses the app {self._app.client_id}: {page.error_text}.", error="app"
+            )
         if page.oauth_state and not self._is_for_others(page):
             return
         provider = page.info.get("federationInfo")
@@ -111,13 +113,13 @@ class FormSignIn:
         if name is not None or page.info:
             what = f"only by {name!r:.100}" if isinstance(name, str) else "in another way"
             raise InteractionRequiredError(
-                f"{self._app.portal} has no sign-in for built-in accounts: people sign in there {what}. Use EsriOAuth2Auth with a"
-                " client_id in a browser, or a token."
+                f"{self._app.portal} has no sign-in for built-in accounts: people sign in there {what}. Use EsriOAuth2Auth"
+                " with a client_id in a browser, or a token."
             )
         title = f" ({page.title:.100})" if page.title else ""
         raise InteractionRequiredError(
-            f"At {page.shown} is no sign-in form of a portal: HTTP {page.status}{title}. Is it a portal, and not a server or the"
-            " page of a proxy or web tier?"
+            f"At {page.shown} is no sign-in form of a portal: HTTP {page.status}{title}. Is it a portal, and not a server or"
+            " the page of a proxy or web tier?"
         )
 
     @staticmethod

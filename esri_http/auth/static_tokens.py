@@ -6,19 +6,18 @@ from typing import TYPE_CHECKING, Any, Callable
 
 from ..words.clock import SYSTEM_CLOCK, Clock
 from ..words.errors import ArcGISLoginError, ConfigurationError, EsriHttpError
-from ..words.urls import split_url
+from ..words.redaction import redact_url
 from .base import INERT, Audience, AuthRun
-from .callables import adopt
-from .chain import ChainRun
-from .sites import Root, portal_root
-from .token_answers import check_token
-from .token_auth import NoSource, TokenAuth, TokenRun
-from .tokens import Fetched, TokenKeeper
+from .token_auth import NoSource, TokenAuth
+from .tokens import Fetched, TokenKeeper, check_token
 
 if TYPE_CHECKING:
     from ..messages.request import Request
-    from .base import Wire
+    from .base import BaseEsriAuth, Wire
+    from .routing import TokenRouter
+    from .sites import Root
     from .token_auth import TokenSource
+    from .token_services import TokenService
     from .tokens import Token
 
 
@@ -98,22 +97,44 @@ class _GivenTokenAuth(TokenAuth):
     ) -> None:
         super().__init__(**options)
         self._given = GivenToken(self._name, read_given(given, expires, clock), renew, clock)
-        self._site: Root | None = None if url is None else portal_root(split_url(url))
+        self._site: TokenService | None = None
+        self._router: TokenRouter | None = None
+        if url is not None:
+            self._use_site(url, clock)
+
+    def _use_site(self, url: str, clock: Clock) -> None:
+        from ..words.urls import split_url
+        from .routing import TokenRouter
+        from .sites import portal_root
+        from .token_services import portal_service
+
+        self._site = portal_service(portal_root(split_url(url)))
+        self._router = TokenRouter(self._given, self.referer_to_send, clock)
 
     def begin(self, audience: Audience) -> AuthRun:
-        return TokenRun(self, audience) if self._is_for(audience) else INERT
-
-    def _is_for(self, audience: Audience) -> bool:
-        if audience.is_trusted:
-            return True
-        return audience.own if self._site is None else audience.origin == self._site.origin
+        is_for = audience.own or audience.is_trusted or self._site is not None
+        return super().begin(audience) if is_for else INERT
 
     def source_for(self, request: Request, audience: Audience, wire: Wire) -> TokenSource | NoSource | None:
-        return self._given
+        if self._site is None or self._router is None:
+            return self._given
+        return self._router.source_for(self._site, request, audience, wire)
 
     def site_tokens(self, wire: Wire) -> tuple[Root | None, TokenSource]:
         """See `TokenAuth.site_tokens`."""
-        return self._site, self._given
+        return None if self._site is None else self._site.root, self._given
+
+    def describe(self, url: str) -> str:
+        """Which token a request to `url` carries, and why; holds no secret. May ask the server whom it belongs to."""
+        if self._site is None or self._router is None:
+            return f"{redact_url(url)}: the {self._name}; it goes wherever you send a request, and no redirect takes it along"
+        from .site_auth import describe_source
+
+        return describe_source(self._site, self._router, url, self.wire())
+
+    def _forget(self) -> None:
+        if self._router is not None:
+            self._router.forget()
 
     @property
     def token(self) -> str:
@@ -123,6 +144,9 @@ class _GivenTokenAuth(TokenAuth):
     @token.setter
     def token(self, value: str) -> None:
         self._given = self._given.replaced(read_given(value, None, SYSTEM_CLOCK))
+        if self._router is not None:
+            self._router.tokens = self._given
+            self._router.forget()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(***)"
@@ -187,7 +211,11 @@ class EsriAPIKeyAuth(_GivenTokenAuth):
             api_key, expires=expires, renew=renew, url=url, clock=clock,
             referer=referer, verify_cert=verify_cert, legacy=legacy, session=session, proxies=proxies,
         )  # fmt: skip
-        self._inner = None if auth is None else adopt(auth)
+        self._inner: BaseEsriAuth | None = None
+        if auth is not None:
+            from .callables import adopt
+
+            self._inner = adopt(auth)
 
     def bind(self, open_wire: Callable[[], Wire]) -> None:
         """See `TokenAuth.bind`; the inner handler signs in through the same session."""
@@ -197,4 +225,8 @@ class EsriAPIKeyAuth(_GivenTokenAuth):
 
     def begin(self, audience: Audience) -> AuthRun:
         run = super().begin(audience)
-        return run if self._inner is None else ChainRun([self._inner.begin(audience), run])
+        if self._inner is None:
+            return run
+        from .chain import ChainRun
+
+        return ChainRun([self._inner.begin(audience), run])

@@ -7,26 +7,32 @@ from typing import TYPE_CHECKING, Any
 
 from ..words.errors import ArcGISLoginError, EsriHttpError, SignInError, TokenRequestError
 from ..words.redaction import redact_url
-from .tokens import Fetched
+from .tokens import Fetched, check_token
 
 if TYPE_CHECKING:
     from ..messages.envelope import EsriError
     from ..messages.response import Response
     from ..words.clock import Clock
 
-_LONGEST_TOKEN = 16 * 1024
-_TOKEN = re.compile(r"[\x21-\x7e]+\Z")
 _LONGEST_LIFE_SECONDS = 10 * 366 * 86400.0
 _YEAR_10000 = 253402300800.0
+# HTTP statuses of a service that is switched off.
+_CLOSED_STATUSES = frozenset({403, 404, 405, 410})
 _REFUSED_CODES = frozenset({400, 401, 403})
 # With these words a token service finds fault with the request, not with user name or password. Any other refusal counts
 # as one of the password, in whatever language: only then is it safe that no account gets locked.
 _OTHER_FAULTS = ("'referer'", "'ip'", "'client'", "client id", "query string", "ssl", "https", "for this server", "expiration")
 _NOT_FOR_SERVER = "for this server"
+# With these words an organisation does not take a password there at all: nobody has looked at it.
+_POLICIES = ("oauth", "multifactor", "multi-factor", "for this organization", "for this organisation", "saml")
 
 
 class NotForServerError(TokenRequestError):
     """The portal has no token for the server that one was asked for: it is not federated with it."""
+
+
+class PolicyRefusedError(TokenRequestError):
+    """The organisation does not give tokens for passwords here; its sign-in page may."""
 
 
 def read_json(response: Response, what: str) -> dict[str, Any]:
@@ -76,15 +82,6 @@ def read_token(response: Response, clock: Clock, asked_minutes: float | None = N
     return Fetched(value, expires_at, lifetime, ssl if isinstance(ssl, bool) else None)
 
 
-def check_token(token: object, url: str | None = None) -> str:
-    """`token` if it is one: visible ASCII that fits a header field. Raises `TokenRequestError`."""
-    if not isinstance(token, str) or not token:
-        raise TokenRequestError("The token service answered with neither a token nor an error.", url=url)
-    if len(token) > _LONGEST_TOKEN or not _TOKEN.match(token):
-        raise TokenRequestError("The token service answered with something that cannot be a token.", url=url)
-    return token
-
-
 def refusal(response: Response, error: EsriError | None, by_password: bool) -> SignInError:
     """The error for what a token service answered in place of a token: the credentials' fault, or the service's."""
     code = response.status_code if error is None else error.code
@@ -93,6 +90,8 @@ def refusal(response: Response, error: EsriError | None, by_password: bool) -> S
     place = redact_url(response.url)
     said = words.lower()
     refused = by_password and error is not None and code in _REFUSED_CODES
+    if by_password and (any(word in said for word in _POLICIES) or (error is None and code in _CLOSED_STATUSES)):
+        return PolicyRefusedError(f"{place} takes no passwords: {words}", url=response.url, code=code, details=details)
     if refused and not any(fault in said for fault in _OTHER_FAULTS):
         message = (
             f"{place} refused the sign-in: {words} Check user name (its letter case counts here) and password; they are not"

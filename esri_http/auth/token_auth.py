@@ -8,7 +8,7 @@ from urllib.parse import quote
 from ..words.errors import ArcGISLoginError, ConfigurationError, SignInError
 from ..words.headers import TOKEN_HEADER, lookup
 from ..words.redaction import redact_url
-from .base import ACCEPT, REPLAY, Audience, AuthRun, BaseEsriAuth
+from .base import ACCEPT, INERT, REPLAY, Audience, AuthRun, BaseEsriAuth
 from .flights import fresh
 from .tokens import Token
 
@@ -32,6 +32,11 @@ if TYPE_CHECKING:
 # HTTP statuses under which ArcGIS says that a token is missing or dead.
 _STATUSES_TO_READ = frozenset({200, 400, 401, 403, 498, 499, 500})
 _TOKEN_STATUSES = frozenset({498, 499})
+
+
+# What becomes of requests after `logout`.
+ANONYMOUS = "anonymous"
+ERROR = "error"
 
 
 class NoSource(SignInError):
@@ -60,10 +65,11 @@ class TokenAuth(BaseEsriAuth):
         self.proxies = proxies
         self._session = session
         self._open_wire: Callable[[], Wire] | None = None
+        self._signed_out: str | None = None
 
     def begin(self, audience: Audience) -> AuthRun:
         """See `BaseEsriAuth.begin`."""
-        return TokenRun(self, audience)
+        return INERT if self._signed_out == ANONYMOUS else TokenRun(self, audience)
 
     def source_for(self, request: Request, audience: Audience, wire: Wire) -> TokenSource | NoSource | None:
         """Where the token for `request` comes from; `None` to send it without; `NoSource` with the reason why."""
@@ -98,6 +104,34 @@ class TokenAuth(BaseEsriAuth):
             self._open_wire = self._session.wire_opener(self)
         return self._open_wire()
 
+    # -- sign-out ----------------------------------------------------------------------------------------------------
+
+    def logout(self, afterwards: str = ANONYMOUS) -> bool:
+        """Sign out: have the site revoke what it can revoke, and forget the rest. Twice is fine.
+
+        `afterwards`: requests go out ``anonymous``, or are a `SignInError` (``error``), until `login` is called. Returns
+        whether the site confirmed a revocation; `False` also where there is nothing that it could revoke. What is known
+        here is forgotten even where the site cannot be reached, which is then raised.
+        """
+        if afterwards not in (ANONYMOUS, ERROR):
+            raise ConfigurationError(f"afterwards= is {ANONYMOUS!r} or {ERROR!r}.")
+        try:
+            return self._signed_out is None and self._revoke()
+        finally:
+            self._signed_out = afterwards
+            self._forget()
+
+    def login(self) -> None:
+        """Let the handler sign in again, at the next request, after `logout`."""
+        self._signed_out = None
+
+    def _revoke(self) -> bool:
+        """Tell the site that the sign-in is over; whether it took note."""
+        return False
+
+    def _forget(self) -> None:
+        """Drop every token."""
+
     def __getstate__(self) -> dict[str, Any]:
         """A pickle keeps what is needed to sign in elsewhere, and no session."""
         return {**self.__dict__, "_open_wire": None, "_session": None}
@@ -117,6 +151,9 @@ class TokenRun(AuthRun):
         if lookup(request.headers, TOKEN_HEADER) is not None:
             return request  # the caller signed it himself
         source = self._source
+        if self._handler._signed_out:
+            message = f"{type(self._handler).__name__} is signed out; call login(), or take the handler away."
+            raise SignInError(message, url=request.url)
         if source is None:
             source = self._source = self._handler.source_for(request, self._audience, wire)
         if source is None or isinstance(source, NoSource):

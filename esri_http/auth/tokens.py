@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 
 from ..words.clock import SYSTEM_CLOCK, Clock
-from ..words.errors import EsriHttpError
+from ..words.errors import EsriHttpError, TokenRequestError
 from ..words.forks import watch_forks
 from .flights import Flights
 
@@ -21,6 +21,16 @@ _EARLY_SECONDS = 300.0
 _EARLY_SHARE = 0.1
 # How long an old token is used on after a failed early renewal before the next try.
 _NEXT_TRY_SECONDS = 30.0
+_LONGEST_TOKEN = 16 * 1024
+
+
+def check_token(token: object, url: str | None = None) -> str:
+    """`token` if it is one: visible ASCII that fits a header field. Raises `TokenRequestError`."""
+    if not isinstance(token, str) or not token:
+        raise TokenRequestError("The token service answered with neither a token nor an error.", url=url)
+    if len(token) > _LONGEST_TOKEN or not (token.isascii() and token.isprintable()) or " " in token:
+        raise TokenRequestError("The token service answered with something that cannot be a token.", url=url)
+    return token
 
 
 class Fetched(NamedTuple):

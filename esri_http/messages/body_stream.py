@@ -8,7 +8,9 @@ from typing import Any, Callable, Protocol
 class BodyStream(Protocol):
     """Where the content comes from: decoded bytes, errors in our words, the connection given back at the end."""
 
-    raw: Any
+    @property
+    def raw(self) -> Any:
+        """The body as a file, or what a foreign response has under that name."""
 
     def read(self, amount: int | None = None) -> bytes:
         """At most `amount` bytes, as soon as some are there; all of them for `None`; empty at the end."""

@@ -10,11 +10,13 @@ from ..words.redaction import redact_url
 if TYPE_CHECKING:
     from .response import Response
 
+_NOTHING = b" \t\r\n\xef\xbb\xbf"  # blanks and a byte order mark
+
 
 def refusal(response: Response) -> EsriHttpResponseError:
     """The error for an HTTP status of 400 and above, or for an ArcGIS error envelope."""
     error, method, status_code = response.esri_error, response.request.method, response.status_code
-    status = f"HTTP {status_code} {response.reason}".rstrip()
+    status = f"HTTP {status_code} {_shown(response.reason)}".rstrip()
     words = status if error is None else f"{error} ({status})" if status_code >= 400 else f"{error}"
     return EsriHttpResponseError(
         f"{method} {redact_url(response.url)} was answered with an error: {words}",
@@ -30,8 +32,8 @@ def refusal(response: Response) -> EsriHttpResponseError:
 
 def not_json(response: Response, error: Exception) -> InvalidJsonError:
     """The error for content that was to be JSON; it tells what came instead, without the content."""
-    content, kind = response.content, response.headers.get("content-type") or "no content type"
-    if not content.strip():
+    content, kind = response.content, _shown(response.headers.get("content-type") or "no content type")
+    if not content.strip(_NOTHING):
         what = "the answer is empty"
     elif content.lstrip()[:1] == b"<":
         what = "a web page came instead (a sign-in page, a proxy or an error page?); was f=json sent?"
@@ -39,5 +41,9 @@ def not_json(response: Response, error: Exception) -> InvalidJsonError:
         what = f"the text breaks off or is malformed at position {getattr(error, 'pos', 0)} of {len(content)} bytes"
     method, status_code = response.request.method, response.status_code
     place = f"{method} {redact_url(response.url)}"
-    message = f"{place} was not answered with JSON: {what} (HTTP {status_code}, {kind:.100})"
+    message = f"{place} was not answered with JSON: {what} (HTTP {status_code}, {kind})"
     return InvalidJsonError(message, url=response.url, status_code=status_code, method=method, response=response)
+
+
+def _shown(text: str) -> str:
+    return "".join(character if character.isprintable() else "�" for character in text[:100])

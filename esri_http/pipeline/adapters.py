@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 class Adapters:
-    """Which adapter sends the requests to which URLs: the longest prefix wins. Not changed once it is made."""
+    """Which adapter sends the requests to which URLs. `mounted` has the longest prefix first; it is not changed any more."""
 
     def __init__(self, mounted: dict[str, Any]) -> None:
-        self._mounted = sorted(mounted.items(), key=lambda item: -len(item[0]))
+        self._mounted = list(mounted.items())
 
     def find(self, url: str) -> MountedAdapter | None:
         """The adapter for `url`; `None` where the session's own transport is to send it."""

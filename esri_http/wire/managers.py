@@ -38,10 +38,10 @@ def make_manager(tls: TlsSettings, proxy: Proxy | None, *, single: bool = False)
 
 def _proxy_manager(tls: TlsSettings, proxy: Proxy, options: dict[str, Any]) -> PoolManager:
     if proxy.is_socks:
-        try:
-            import socks as _  # noqa: F401 - urllib3 says that it is missing by a warning
-        except ImportError:
-            raise missing_package("PySocks", f"The proxy {proxy}", extra="socks") from None
+        from importlib.util import find_spec
+
+        if find_spec("socks") is None:
+            raise missing_package("PySocks", f"The proxy {proxy}", extra="socks")
         from .socks_proxies import SocksManager
 
         return SocksManager(proxy.url, proxy.username, proxy.password, **options)

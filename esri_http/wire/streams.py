@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from .raw_body import RawBody
 
 _PIECE_BYTES = 256 * 1024
+# Up to this size a read gives what is there (see `answers`), so it costs no time to ask for more than is wanted.
+_SMALLEST_READ = 16 * 1024
 # What is read in one go. A longer announced length is read in pieces: memory follows what comes, not what is announced.
 _ONE_GO_BYTES = 1024 * 1024
 # The rest of an unwanted body that is worth reading, and waiting for, to keep its connection.
@@ -48,7 +50,7 @@ class WireStream:
         self._chunks: Iterator[bytes] | None = None
         self._tail = b""
         self._at = 0  # where in the tail the unread part begins
-        self._seen: list[bytes] | None = []  # what came first, for a reader of `raw` to whom it has to come again
+        self._seen: bytearray | None = bytearray()  # what came first, for a reader of `raw` to whom it has to come again
         self._raw_body: RawBody | None = None
         self._failure: EsriHttpError | None = None
         self._decoder: Decoder | None = None
@@ -118,30 +120,29 @@ class WireStream:
         if not data:
             self._end()
         elif self._seen is not None:
-            self._seen.append(data)
-            if sum(map(len, self._seen)) > _SEEN_BYTES:
+            self._seen += data
+            if len(self._seen) > _SEEN_BYTES:
                 self._seen = None
-        return data
-
-    def start_over(self) -> None:
-        """Give the first bytes once more, where only they have been read yet."""
-        if self._seen:
-            rest = self._tail[self._at :]
-            self._tail, self._at, self._seen, self._decoder = b"".join(self._seen) + rest, 0, None, None
-
-    def _next_piece(self, amount: int) -> bytes:
-        raw = self._raw
-        if not raw.chunked:
-            data: bytes = raw.read(amount, decode_content=False)
-            return data
-        # Chunk by chunk: what has come is handed on while the server still sends.
-        if self._chunks is None:
-            self._chunks = raw.stream(_PIECE_BYTES, decode_content=False)
-        data = next(self._chunks, b"")
         if len(data) <= amount:
             return data
         self._tail, self._at = data, amount
         return data[:amount]
+
+    def start_over(self) -> None:
+        """Give the first bytes once more, where only they have been read yet."""
+        if self._seen:
+            self._tail, self._at, self._seen, self._decoder = bytes(self._seen), 0, None, None
+
+    def _next_piece(self, amount: int) -> bytes:
+        """What comes next; perhaps more than `amount`."""
+        raw = self._raw
+        if not raw.chunked:
+            data: bytes = raw.read(max(amount, _SMALLEST_READ), decode_content=False)
+            return data
+        # Chunk by chunk: what has come is handed on while the server still sends.
+        if self._chunks is None:
+            self._chunks = raw.stream(_PIECE_BYTES, decode_content=False)
+        return next(self._chunks, b"")
 
     def _read_decoded(self, amount: int | None) -> bytes:
         if amount is None:
@@ -170,7 +171,7 @@ class WireStream:
     def _decode_some(self, decoder: Decoder, amount: int) -> bytes:
         if decoder.pending:
             return decoder.feed(b"", amount)
-        data = self._read_wire(max(amount, 4096))
+        data = self._read_wire(max(amount, _SMALLEST_READ))
         if not data:
             decoder.finish()
             return b""

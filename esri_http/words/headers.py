@@ -56,9 +56,7 @@ class Headers(MutableMapping[str, str]):
 
     def __setitem__(self, name: str, value: str | bytes) -> None:
         value = text_value(name, value)
-        lower = name.lower()
-        # This one has one spelling, so that whoever dials finds it in a plain dict at once.
-        self._items[lower] = ("Host" if lower == "host" else name, value)
+        self._items[name.lower()] = (name, value)
         self._plain = []
 
     def __delitem__(self, name: str) -> None:

@@ -9,7 +9,15 @@ import pytest
 
 from esri_http import EsriGenTokenAuth, EsriSession
 from esri_http.testing import EmbeddedPortal
+from esri_http.wire.tls import tls_context
+from esri_http.words.settings import TlsSettings
 from tests.support.clock import FakeClock
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_tls_context() -> object:
+    """The usual TLS context, kept alive: it lives as long as somebody uses it, and takes 50 ms to build."""
+    return tls_context(TlsSettings())
 
 
 @pytest.fixture

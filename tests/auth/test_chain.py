@@ -160,6 +160,19 @@ def test_a_replaced_response_gives_its_connection_back(handler_peer: Any, stream
     collect_garbage()
 
 
+def test_a_handler_by_itself_may_replace_the_response_too(handler_peer: Any) -> None:
+    peer = handler_peer(lambda request: Reply(404, {}, request.path * 1000))
+    kept: list[Any] = []
+
+    def keep(request: Request, response: Any, wire: Any) -> Any:
+        kept.append(response)
+        return other(request, response, wire)
+
+    with EsriSession(auth=Tracer("a", keep)) as session:
+        assert session.get(peer.url + "/data", stream=True).text == "/other" * 1000
+        assert idle_connections(session) == peer.connections == 2
+
+
 def test_a_replay_after_a_replacement_leaves_no_connection_behind(handler_peer: Any) -> None:
     peer = handler_peer(lambda request: Reply(404, {}, request.path * 1000))
     with EsriSession(auth=Tracer("a", other) + Tracer("b", REPLAY)) as session:
@@ -169,14 +182,17 @@ def test_a_replay_after_a_replacement_leaves_no_connection_behind(handler_peer: 
 
 
 def test_an_error_after_a_replacement_leaves_no_connection_behind(handler_peer: Any) -> None:
+    kept: list[Any] = []
+
     def fails(request: Request, response: Any, wire: Any) -> Any:
+        kept.append(response)
         raise ZeroDivisionError
 
-    peer = handler_peer(lambda request: Reply(404, {}, request.path * 1000))
+    peer = handler_peer(lambda request: Reply(404, {}, (b"x" * 65536 for _ in range(40))))
     session = EsriSession(auth=Tracer("a", other) + Tracer("b", fails))
     with pytest.raises(ZeroDivisionError):
         session.get(peer.url + "/data", stream=True)
-    peer.wait_until(lambda: len(peer._open) == idle_connections(session) == 1)
+    peer.wait_until(lambda: not peer._open)
     session.close()
 
 

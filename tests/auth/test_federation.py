@@ -116,7 +116,7 @@ class TestFederatedServer:
     def test_known_servers_are_listed_and_forgotten(self, session, portal):
         self.read(session, portal)
         session.get(public_layer(portal))
-        federation = session.auth._federation
+        federation = session.auth._router._federation
         assert [str(root) for root in federation.known_servers()] == [portal.server_url]
         federation.forget()
         assert federation.known_servers() == []

@@ -499,7 +499,7 @@ class TestFork:
         session = open_session(amy(portal), deadline=10)
         session.get(portal.layer_url + "?f=json")
         auth = session.auth
-        keeper = auth._federation.keeper_of(auth._federation.known_servers()[0])
+        keeper = auth._router._federation.keeper_of(auth._router._federation.known_servers()[0])
         portal.revoke_all_tokens()
         with auth._keeper._lock, auth._keeper._flights._lock, keeper._lock, keeper._flights._lock, auth._finding._lock:
             said = self.in_child(lambda: session.get(portal.layer_url + "?f=json").json()["type"])

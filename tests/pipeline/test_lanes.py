@@ -13,7 +13,7 @@ from esri_http.words.errors import BodyNotReplayableError, ConnectionLostError, 
 
 from ..support.bound_scheme import BoundAuth, BoundServer
 from ..support.http_messages import DROP, RecordedRequest, Reply
-from ..support.sessions import collect_garbage, idle_connections, idle_lanes, leased_lanes, on_threads
+from ..support.sessions import collect_garbage, idle_connections, idle_lanes, leased_lanes, on_threads, transports
 
 
 @pytest.fixture
@@ -132,10 +132,11 @@ def test_an_answer_that_closes_the_connection_makes_the_next_call_sign_in_anew(b
     assert server.finished == 2
 
 
-def test_idle_lanes_that_the_server_closed_are_not_counted_on(bound: Any) -> None:
+@pytest.mark.parametrize("pins", [True, False])
+def test_idle_lanes_that_the_server_closed_are_not_counted_on(bound: Any, pins: bool) -> None:
     server, peer = bound()
     ready = threading.Barrier(3)
-    with EsriSession(auth=BoundAuth("amy")) as session:
+    with EsriSession(auth=BoundAuth("amy", pins)) as session:
         on_threads(3, lambda _: _read_together(session, peer.url + "/large", ready))
         assert idle_lanes(session) == peer.connections == 3
         peer.close_connections()
@@ -143,6 +144,33 @@ def test_idle_lanes_that_the_server_closed_are_not_counted_on(bound: Any) -> Non
     bodies = [request.body_length for request in peer.requests if request.method == "POST"]
     assert bodies == [0, 0, 1000]
     assert server.finished == 4
+
+
+def test_a_warm_lane_that_dies_at_its_next_use_is_followed_by_a_new_one_not_by_another_warm_one(bound: Any) -> None:
+    server, peer = bound()
+    ready = threading.Barrier(3)
+    with EsriSession(auth=BoundAuth("amy"), backoff_factor=0) as session:
+        on_threads(3, lambda _: _read_together(session, peer.url + "/large", ready))
+        server.fault = lambda request, leg: DROP if leg == 0 else None
+        assert session.get(peer.url).json() == {"user": "amy", "connection": 4, "received": 0}
+        assert leased_lanes(session) == 0
+
+
+def test_what_a_scheme_remembers_of_a_connection_ends_with_it(bound: Any) -> None:
+    dropped: list[int] = []
+
+    def fault(request: RecordedRequest, leg: int) -> Reply | None:
+        if request.path == "/dropped" and not dropped:
+            dropped.append(leg)
+            return DROP
+        return None
+
+    server, peer = bound(fault)
+    with EsriSession(auth=BoundAuth("amy", pins=False), backoff_factor=0) as session:
+        session.get(peer.url)
+        assert session.get(peer.url + "/dropped").json()["user"] == "amy"
+    assert dropped == [0]
+    assert server.finished == 2
 
 
 def _read_together(session: EsriSession, url: str, ready: threading.Barrier) -> None:
@@ -176,6 +204,16 @@ def test_a_lane_is_held_while_its_answer_is_streamed_and_no_longer(bound: Any, e
         assert idle_lanes(session) == (1 if end in ("read", "iterate") else 0)
         server.fault = None
         assert session.get(peer.url).json()["connection"] == (1 if end in ("read", "iterate") else 2)
+
+
+def test_an_answer_may_be_forgotten_by_the_thread_that_is_at_the_lanes(bound: Any) -> None:
+    _server, peer = bound()
+    with EsriSession(auth=BoundAuth("amy")) as session:
+        response = session.get(peer.url + "/large", stream=True)
+        with transports(session)[0].lanes._lock:  # as when garbage is collected in there
+            del response
+            collect_garbage()
+        assert leased_lanes(session) == 0
 
 
 def test_leasing_never_blocks_however_many_answers_are_held(bound: Any) -> None:

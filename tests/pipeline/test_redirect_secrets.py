@@ -67,8 +67,13 @@ def session(ca: CertificateAuthority) -> Iterator[EsriSession]:
         yield session
 
 
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-@pytest.mark.parametrize("name", ["Authorization", "X-Esri-Authorization", "Cookie", "Proxy-Authorization"])
+@pytest.mark.parametrize(
+    "name, status",
+    [
+        *(("Authorization", status) for status in (301, 302, 303, 308)),
+        *((name, 307) for name in ("Authorization", "X-Esri-Authorization", "Cookie", "Proxy-Authorization")),
+    ],
+)
 def test_a_secret_header_of_a_call_is_left_behind(crossing: Crossing, session: EsriSession, name: str, status: int) -> None:
     crossing.status = status
     assert session.get(crossing.url, headers={name: f"Bearer {SECRET}"}).text == "second"
@@ -146,6 +151,16 @@ def test_netrc_is_asked_for_neither_origin_again(
 
 def test_cookies_of_the_call_are_left_behind(crossing: Crossing, session: EsriSession) -> None:
     session.get(crossing.url, cookies={"sid": SECRET})
+    crossing.check(f"sid={SECRET}")
+
+
+def test_cookies_of_the_call_are_left_behind_even_where_their_domain_would_fit(
+    crossing: Crossing, session: EsriSession
+) -> None:
+    jar = EsriSession().cookies
+    for domain in ("127.0.0.1", "localhost"):
+        jar.set("sid", SECRET, domain=domain)
+    session.get(crossing.url, cookies=jar)
     crossing.check(f"sid={SECRET}")
 
 

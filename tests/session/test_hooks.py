@@ -18,11 +18,10 @@ def peer(handler_peer: Any) -> Any:
     """A server with a redirect from /a to /b."""
 
     def answer(request: RecordedRequest) -> Reply:
-        return (
-            Reply(302, {"Location": "/b"})
-            if request.path == "/a"
-            else Reply(200, {"Content-Type": "application/octet-stream"}, request.path)
-        )
+        if request.path == "/a":
+            return Reply(302, {"Location": "/b"})
+        long = request.path == "/long"
+        return Reply(200, {"Content-Type": "text/csv"}, (b"x" * 65536 for _ in range(40)) if long else request.path)
 
     return handler_peer(answer)
 
@@ -74,11 +73,14 @@ def test_the_hook_of_a_streamed_call_reads_it_or_leaves_it(peer: Any) -> None:
 
 
 def test_an_error_in_a_hook_comes_out_as_it_is_and_frees_the_connection(peer: Any) -> None:
+    kept: list[Any] = []
+
     def fails(response: Any) -> None:
+        kept.append(response)
         raise ZeroDivisionError
 
     session = EsriSession()
     with pytest.raises(ZeroDivisionError):
-        session.get(peer.url + "/b", stream=True, hooks={"response": fails})
+        session.get(peer.url + "/long", stream=True, hooks={"response": fails})
     peer.wait_until(lambda: not peer._open)
     session.close()

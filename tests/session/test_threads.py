@@ -199,6 +199,21 @@ def test_a_header_written_while_others_read_is_never_lost(hasty: None) -> None:
     assert broken == []
 
 
+def test_a_header_written_while_plain_is_at_work_is_in_what_it_gives_next() -> None:
+    headers = Headers({"A": "old"})
+
+    class Interrupted(dict):  # type: ignore[type-arg]
+        def items(self) -> Any:
+            before = list(super().items())
+            headers._items = dict(self)
+            headers["A"] = "new"
+            return before
+
+    headers._items = Interrupted(headers._items)
+    assert headers.plain() == {"A": "old"}
+    assert headers.plain() == {"A": "new"}
+
+
 def test_cookies_set_by_many_answers_at_once_are_all_kept(handler_peer: Any) -> None:
     peer = handler_peer(lambda request: Reply(200, {"Set-Cookie": f"c{request.query['n']}=1"}, "x"))
     with EsriSession() as session:

@@ -65,10 +65,14 @@ class BoundServer:
 
 
 class BoundAuth(BaseEsriAuth):
-    """Signs in as `user` by the three legs; the body goes out with the last of them, or on a warm lane at once."""
+    """Signs in as `user` by the three legs; the body goes out with the last of them, or on a warm lane at once.
 
-    def __init__(self, user: str) -> None:
+    With `pins=False` it does not mind a new connection.
+    """
+
+    def __init__(self, user: str, pins: bool = True) -> None:
         self.user = user
+        self.pins = pins
         self.certificates: list[bytes | None] = []
 
     def begin(self, audience: Any) -> AuthRun:
@@ -84,7 +88,8 @@ class _BoundRun(AuthRun):
         self._number = ""
 
     def before_request(self, request: Any, wire: Any) -> Any:
-        wire.pin()
+        if self._auth.pins:
+            wire.pin()
         if self._leg == 0 and wire.memory.get("signed in"):
             return request
         self._leg += 1

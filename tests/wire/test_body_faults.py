@@ -206,7 +206,7 @@ class TestBombs:
         peer = handler_peer(lambda request: reply)
         with session() as client, memory_below(self.LIMIT), client.get(peer.url, stream=True) as response:
             pieces = response.iter_content(size)
-            assert [len(next(pieces)) for _ in range(5)] == [size] * 5
+            assert all(0 < len(next(pieces)) <= size for _ in range(5))
 
     @every_bomb
     def test_close_unpacks_nothing(self, handler_peer: Any, coding: str, make: Any) -> None:

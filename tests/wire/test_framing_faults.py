@@ -243,7 +243,7 @@ class TestSurplus:
 
     @pytest.mark.parametrize("leave", ["close", "forget", "exit", "read a little"])
     def test_an_unread_body_is_never_the_next_answer(self, scripted_peer: Any, leave: str) -> None:
-        peer = scripted_peer([says(answer(200, {}, FORGED * 100)), answers_well])
+        peer = scripted_peer([says(answer(200, {}, FORGED * 2000)), answers_well])
         with session() as client:
             response = client.get(peer.url, stream=True)
             if leave == "read a little":

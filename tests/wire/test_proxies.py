@@ -396,6 +396,22 @@ def test_a_proxy_that_is_down_is_never_gone_round(
     assert peer.connections == 0
 
 
+def free_port_with(digits: str) -> int:
+    """A port that nobody listens on, with these digits in its number."""
+    for port in range(int(digits + "00"), int(digits + "99")):
+        try:
+            socket.create_server(("127.0.0.1", port)).close()
+        except OSError:
+            continue
+        return port
+    raise AssertionError("no such port is free")
+
+
+def test_a_port_is_not_taken_for_a_status(secure: HandlerPeer) -> None:
+    with session(proxies={"https": f"http://127.0.0.1:{free_port_with('407')}"}) as through:
+        assert "could not be reached" in str(refusal(through, secure.url))
+
+
 def test_a_proxy_of_the_environment_that_cannot_be_used_is_not_gone_round(
     monkeypatch: pytest.MonkeyPatch, plain: HandlerPeer
 ) -> None:

@@ -1,0 +1,75 @@
+"""Which of a site's tokens goes with which request: its own, one of a federated server, or none."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Callable
+
+from ..messages.request import Request
+from ..words.forks import ProcessLock
+from ..words.urls import split_url
+from .base import Audience
+from .federation import Federation
+from .sites import is_online_site, server_root
+from .token_auth import NoSource
+
+if TYPE_CHECKING:
+    from ..words.clock import Clock
+    from .base import Wire
+    from .token_auth import TokenSource
+    from .token_services import TokenService
+
+
+_founding = ProcessLock()
+
+
+class TokenRouter:
+    """Routes the tokens of one site. Shared by threads.
+
+    The site's own token goes to the site (for ArcGIS Online: to all hosts of its environment) and to trusted origins; a
+    federated server gets one of its own; everything else gets none.
+    """
+
+    def __init__(self, tokens: TokenSource, referer: Callable[[Wire], str | None], clock: Clock) -> None:
+        self.tokens = tokens
+        self._referer = referer
+        self._clock = clock
+        self._federation: Federation | None = None
+
+    def federation_of(self, site: TokenService) -> Federation:
+        """What is known of the servers that belong to `site`."""
+        if self._federation is None:
+            with _founding:
+                if self._federation is None:
+                    self._federation = Federation(site.root, self.tokens, self._referer, self._clock)
+        return self._federation
+
+    def source_for(self, site: TokenService, request: Request, audience: Audience, wire: Wire) -> TokenSource | NoSource | None:
+        """Where the token for `request` comes from; `None` to send it without; `NoSource` with the reason why."""
+        origin, path = request.origin, request.path
+        root = server_root(origin, path)
+        inside = site.root.holds(origin, path)
+        if inside and (root is None or root == site.root or site.root.path or not site.is_portal):
+            return self.tokens
+        if site.is_portal and is_online_site(site.root, origin):
+            return self.tokens
+        if root is not None and site.is_portal:
+            source = self.federation_of(site).source_for(root, wire)
+            return self.tokens if isinstance(source, NoSource) and audience.is_trusted else source
+        if origin == site.root.origin or origin in site.origins or audience.is_trusted:
+            return self.tokens
+        if root is None:
+            return None
+        return NoSource(f"{root} wants a token; this session's is for {site.root} only.", url=str(root))
+
+    def source_for_url(self, site: TokenService, url: str, wire: Wire) -> TokenSource | NoSource | None:
+        """The same for a URL; the root of a server stands for everything in it."""
+        split = split_url(url)
+        target = split.path
+        if server_root(split.origin, target) is None and not site.root.holds(split.origin, target.rstrip("/")):
+            target = target.rstrip("/") + "/rest/services"
+        return self.source_for(site, Request("GET", split.origin, target, {}), Audience(split.origin), wire)
+
+    def forget(self) -> None:
+        """Drop what is known of the servers, and their tokens."""
+        if self._federation is not None:
+            self._federation.forget()
