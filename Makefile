@@ -1,4 +1,5 @@
 # make demo | make test | make check      (needs Python 3.9 or newer; everything else is installed into $(VENV))
+# make servers test-servers               the tests with a real browser, which comes from Debian
 #
 # PYTHON=python3.13 VENV=.venv-3.13   another interpreter, in an environment of its own
 # ARGS="tests/words -k url"           what pytest is told
@@ -18,7 +19,12 @@ endif
 STAMP = $(PY) -c "open('$@', 'w').close()"
 DECLARED = setup.cfg pyproject.toml
 
-.PHONY: demo test check test-oldest bench clean
+# What the tests against real servers need: Debian packages. Add those of a new one here.
+SERVER_PACKAGES = chromium chromium-driver
+APT_INSTALL = env DEBIAN_FRONTEND=noninteractive apt-get install -qq -o DPkg::Lock::Timeout=300 --no-install-recommends
+SUDO = $(if $(filter-out 0,$(shell id -u)),sudo)
+
+.PHONY: demo test check test-oldest servers test-servers bench clean
 
 demo: $(VENV)/.installed
 	$(PY) -m esri_http demo
@@ -34,6 +40,17 @@ check: $(VENV)/.installed-test $(VENV)/.installed-lint
 # All tests again, with the oldest version of every dependency that setup.cfg allows.
 test-oldest:
 	$(MAKE) test VENV=.venv-oldest PINS="$$($(PYTHON) tests/support/oldest_pins.py)"
+
+servers:
+	@command -v apt-get >/dev/null || { echo "There is no apt-get here; please install what is called in Debian: $(SERVER_PACKAGES)" >&2; exit 1; }
+	@missing=; for package in $(SERVER_PACKAGES); do \
+	    dpkg-query --show --showformat='$${db:Status-Status}\n' $$package 2>/dev/null | grep -qx installed || missing="$$missing $$package"; \
+	done; \
+	[ -z "$$missing" ] || { $(SUDO) apt-get update -qq && $(SUDO) $(APT_INSTALL) $$missing; }
+
+# The tests that `make test` skips where a server (or browser) is not installed; here a skip is a failure.
+test-servers: $(VENV)/.installed-test
+	REAL_SERVERS=required $(PY) -m pytest -m real_server $(ARGS)
 
 bench: $(VENV)/.installed-bench
 	$(PY) -m tests.bench $(ARGS)

@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from .auth.built_in import EsriBuiltInAuth
     from .auth.chain import AuthChain
     from .auth.generate_token import EsriGenTokenAuth
+    from .auth.notebook import EsriNotebookAuth, EsriNotebookFileAuth
     from .auth.oauth2 import EsriOAuth2Auth, EsriPKCEAuth
     from .auth.oauth_app import Grant
+    from .auth.pro import ArcGISProAuth, ArcGISServerAuth
     from .auth.static_tokens import EsriAPIKeyAuth, EsriUserTokenAuth
     from .messages.request import Request
     from .messages.response import Response
@@ -67,8 +69,10 @@ _HOMES = {
     "auth.built_in": ("EsriBuiltInAuth",),
     "auth.chain": ("AuthChain",),
     "auth.generate_token": ("EsriGenTokenAuth",),
+    "auth.notebook": ("EsriNotebookAuth", "EsriNotebookFileAuth"),
     "auth.oauth2": ("EsriOAuth2Auth", "EsriPKCEAuth"),
     "auth.oauth_app": ("Grant",),
+    "auth.pro": ("ArcGISProAuth", "ArcGISServerAuth"),
     "auth.static_tokens": ("EsriAPIKeyAuth", "EsriUserTokenAuth"),
     "messages.request": ("Request",),
     "messages.response": ("Response",),

@@ -5,13 +5,12 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING, Any, Callable
 
-from .auth.chain import AuthChain
-from .pipeline.exchange import ExchangeWire
+from .auth.base import BaseEsriAuth
 from .words.errors import ConfigurationError
 from .words.origins import Origin
 
 if TYPE_CHECKING:
-    from .auth.base import BaseEsriAuth, Wire
+    from .auth.base import Wire
     from .pipeline.call import Call
     from .session import EsriSession
 
@@ -32,16 +31,28 @@ class WireOpener:
         return session.open_wire(handler)
 
 
-def bind(handler: Any, session: EsriSession) -> None:
-    """Let `handler`, and each part of a chain, sign in through `session`."""
-    for part in handler.handlers if isinstance(handler, AuthChain) else (handler,):
+def bind(auth: Any, session: EsriSession) -> BaseEsriAuth:
+    """`auth` as a handler, it and each part of a chain able to sign in through `session`."""
+    if not isinstance(auth, BaseEsriAuth):
+        from .auth.callables import adopt
+
+        auth = adopt(auth)
+    for part in _parts(auth):
         if hasattr(part, "bind"):
             part.bind(WireOpener(session, part))
+    handler: BaseEsriAuth = auth
+    return handler
 
 
 def open_wire(auth: Any, handler: BaseEsriAuth, make_call: Callable[[Origin], Call]) -> Wire:
     """A wire through the handlers that stand to the left of `handler` in `auth`."""
+    from .pipeline.exchange import ExchangeWire
+
     wire = ExchangeWire(make_call(_NOWHERE), auth or handler, None)
-    if isinstance(auth, AuthChain) and handler in auth.handlers:
-        return wire.left_of(auth.handlers.index(handler))
-    return wire
+    parts = _parts(auth or handler)
+    return wire.left_of(parts.index(handler)) if len(parts) > 1 and handler in parts else wire
+
+
+def _parts(auth: Any) -> tuple[Any, ...]:
+    """The handlers of a chain, or the one handler."""
+    return getattr(auth, "handlers", (auth,))

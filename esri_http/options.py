@@ -51,4 +51,4 @@ def with_environment(network: NetworkSettings, verify_given: bool) -> NetworkSet
     if not network.trust_env or verify_given or network.tls.verify is not True or network.tls.ca_bundles:
         return network
     path = next((value for value in map(os.environ.get, _CA_VARIABLES) if value), None)
-    return network if path is None else network._replace(tls=network.tls._replace(verify=path))
+    return network if path is None else network.replace(tls=network.tls.replace(verify=path))

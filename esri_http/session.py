@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -153,7 +154,7 @@ class EsriSession(SessionSettings):
         request = prepare(method, split, params, body, merge(self._headers.plain(), headers), self.max_url_length)
         handler = None if drop_auth else self._handler(auth, split, request.headers)
         stream = self.stream if stream is None else bool(stream)
-        engine = self._engine or self._started()
+        engine = self._engine or self._started(split.origin.scheme == "https")
         options = engine.options(
             self._timeout if timeout is _UNSET else read_timeout(timeout),
             self.deadline if deadline is _UNSET else read_deadline(deadline),
@@ -174,9 +175,7 @@ class EsriSession(SessionSettings):
     def _handler(self, auth: Any, split: SplitUrl, fields: dict[str, str]) -> BaseEsriAuth | None:
         """Who signs this call: its own `auth`, user info in the URL, the session's handler, netrc; in this order."""
         if auth is not None:
-            from .auth.callables import adopt
-
-            return self._bound(adopt(auth))
+            return self._bound(auth)
         if split.userinfo:
             return _userinfo_auth(split)
         if self._auth is not None or not self._network.trust_env:
@@ -191,26 +190,39 @@ class EsriSession(SessionSettings):
 
     # -- the way to the wire -----------------------------------------------------------------------------------------
 
-    def _started(self) -> Engine:
+    def _started(self, secure: bool = True) -> Engine:
         """The engine, made at the first request after the session was made, changed or forked."""
+        network = with_environment(self._network, self._verify_given)
+        if secure and "urllib3" not in sys.modules:
+            from .wire.tls import build_ahead
+
+            build_ahead(network.tls)  # while urllib3 is imported
         from .pipeline.engine import Engine
 
         with self._lock:
             if self._engine is None:
-                self._engine = Engine(with_environment(self._network, self._verify_given), self._retries, self._clock)
+                self._engine = Engine(network, self._retries, self._clock)
             return self._engine
+
+    def warm(self) -> None:
+        """Do now what the first https request would otherwise wait for: imports, and reading the trusted CAs.
+
+        For places where time is free before the first request comes, such as the start of a Lambda function. Raises
+        `CertificateFileError` for a CA or certificate that cannot be used.
+        """
+        (self._engine or self._started()).main.warm()
 
     def _network_of_call(self, proxies: Any, verify: Any, cert: Any) -> NetworkSettings:
         """The network settings with what one call says otherwise."""
         network = with_environment(self._network, self._verify_given or verify is not None)
         tls = network.tls
         if verify is not None:
-            tls = tls._replace(verify=read_verify(verify))
+            tls = tls.replace(verify=read_verify(verify))
         if cert is not None:
-            tls = tls._replace(certificate=read_certificate(cert))
+            tls = tls.replace(certificate=read_certificate(cert))
         if proxies is not None:
-            network = network._replace(proxies=tuple(sorted({**dict(network.proxies), **dict(read_proxies(proxies))}.items())))
-        return network._replace(tls=tls)
+            network = network.replace(proxies=tuple(sorted({**dict(network.proxies), **dict(read_proxies(proxies))}.items())))
+        return network.replace(tls=tls)
 
     def send_plain(self, request: Request, timeout: Any = _UNSET, stream: bool = False, **_: Any) -> Response:
         """Send one prepared request as it is: no sign-in, cookies or redirects. For adapters that wrap the session's own."""
@@ -233,11 +245,11 @@ class EsriSession(SessionSettings):
         options = engine.options(self._timeout, self.deadline)
         return open_wire(self._auth, handler, lambda own: engine.call(engine.main, options, own, self))
 
-    def _bound(self, handler: BaseEsriAuth) -> BaseEsriAuth:
+    def _bound(self, auth: Any) -> BaseEsriAuth:
+        """Any auth object as a handler that can sign in through this session."""
         from .binding import bind
 
-        bind(handler, self)
-        return handler
+        return bind(auth, self)
 
     def _changed(self, network: NetworkSettings) -> None:
         super()._changed(network)
@@ -265,12 +277,7 @@ class EsriSession(SessionSettings):
 
     @auth.setter
     def auth(self, auth: Any) -> None:
-        if auth is None:
-            self._auth = None
-            return
-        from .auth.callables import adopt
-
-        self._auth = self._bound(adopt(auth))
+        self._auth = None if auth is None else self._bound(auth)
 
     # -- adapters and end of life ------------------------------------------------------------------------------------
 

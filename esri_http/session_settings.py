@@ -123,7 +123,7 @@ class SessionSettings:
 
     @cert.setter
     def cert(self, cert: Any) -> None:
-        self._changed(self._network._replace(tls=self._network.tls._replace(certificate=read_certificate(cert))))
+        self._changed(self._network.replace(tls=self._network.tls.replace(certificate=read_certificate(cert))))
 
     @property
     def verify_cert(self) -> Any:
@@ -133,7 +133,7 @@ class SessionSettings:
     @verify_cert.setter
     def verify_cert(self, verify: Any) -> None:
         self._verify_given = verify is not None
-        self._changed(self._network._replace(tls=self._network.tls._replace(verify=read_verify(verify))))
+        self._changed(self._network.replace(tls=self._network.tls.replace(verify=read_verify(verify))))
 
     verify = verify_cert
 
@@ -145,7 +145,7 @@ class SessionSettings:
 
     @ca_bundles.setter
     def ca_bundles(self, bundles: Any) -> None:
-        self._changed(self._network._replace(tls=self._network.tls._replace(ca_bundles=read_bundles(bundles))))
+        self._changed(self._network.replace(tls=self._network.tls.replace(ca_bundles=read_bundles(bundles))))
 
     ca_bundle = ca_bundles
 
@@ -156,7 +156,7 @@ class SessionSettings:
 
     @check_hostname.setter
     def check_hostname(self, check: bool) -> None:
-        self._changed(self._network._replace(tls=self._network.tls._replace(check_hostname=bool(check))))
+        self._changed(self._network.replace(tls=self._network.tls.replace(check_hostname=bool(check))))
 
     assert_hostname = check_hostname
 
@@ -167,7 +167,7 @@ class SessionSettings:
 
     @proxies.setter
     def proxies(self, proxies: ProxiesInput) -> None:
-        self._changed(self._network._replace(proxies=_read_proxies(proxies)))
+        self._changed(self._network.replace(proxies=_read_proxies(proxies)))
 
     @property
     def trust_env(self) -> bool:
@@ -176,7 +176,7 @@ class SessionSettings:
 
     @trust_env.setter
     def trust_env(self, trust: bool) -> None:
-        self._changed(self._network._replace(trust_env=bool(trust)))
+        self._changed(self._network.replace(trust_env=bool(trust)))
 
     @property
     def timeout(self) -> tuple[float | None, float | None]:

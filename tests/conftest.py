@@ -44,7 +44,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, _empty_home: str) -> None
 
 @pytest.fixture(autouse=True)
 def nothing_left_running(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Every server of tests/support that a test starts is stopped when the test is over, with all its threads."""
+    """Every server of tests/support that a test starts is stopped when it is over, with all its threads; so are sign-ins."""
     before = running_servers()
     yield
     left = running_servers() - before
@@ -56,6 +56,7 @@ def nothing_left_running(request: pytest.FixtureRequest) -> Iterator[None]:
     names = [thread.name for thread in threading.enumerate() if thread.name.startswith("loopback-")]
     kept = {f"loopback-{server.port}" for server in before}
     strays = [name for name in names if name.rpartition("-")[0] not in kept]
+    strays += [thread.name for thread in threading.enumerate() if thread.name == "esri_http sign-in"]
     assert not strays, f"threads left by this test (of ports {ports}): {strays}"
 
 

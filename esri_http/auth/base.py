@@ -34,6 +34,9 @@ if TYPE_CHECKING:
         def left_of(self, count: int) -> Wire:
             """The same wire as the handler at place `count` of a chain may use it."""
 
+        def through(self, handler: BaseEsriAuth) -> Wire:
+            """The same wire for one that has `handler` as its own, nearer the wire."""
+
         @property
         def peer_certificate(self) -> bytes | None:
             """The DER certificate of the server that answered last on this exchange's lane; `None` without TLS or lane."""
@@ -150,3 +153,6 @@ class BaseEsriAuth(SupportMultiAuth):
     def logout(self, afterwards: str = "anonymous") -> bool:
         """Sign out, where there is something to sign out of; see `TokenAuth.logout`."""
         return False
+
+    def login(self) -> None:
+        """Sign in again, at the next request, after `logout`."""

@@ -9,7 +9,7 @@ from ..words.errors import ConfigurationError, TokenRequestError
 from .generate_token import REFERER
 from .oauth2 import with_known_names
 from .oauth_app import OAuthApp
-from .oauth_auth import OAuthAuth
+from .oauth_auth import DEFAULT_MINUTES, OAuthAuth
 from .token_answers import PolicyRefusedError
 from .token_requests import ask_for_token
 
@@ -22,7 +22,6 @@ log = logging.getLogger("esri_http.auth")
 
 # Apps that every portal knows, in the order in which they are tried.
 _FALLBACK_APP = "arcgisonline"
-_DEFAULT_MINUTES = 20160.0
 
 
 class EsriBuiltInAuth(OAuthAuth):
@@ -56,19 +55,17 @@ class EsriBuiltInAuth(OAuthAuth):
     ) -> None:
         if not username:
             raise ConfigurationError("EsriBuiltInAuth needs a user name.")
-        named = with_known_names({k: v for k, v in options.items() if k != "clientid"}, "EsriBuiltInAuth")
-        super().__init__(
-            url,
-            options.get("clientid", client_id),
-            username=username,
-            password=password,
-            expiration=_DEFAULT_MINUTES if expiration is None else expiration,
-            legacy=legacy,
-            verify_cert=verify_cert,
-            referer=referer,
-            session=session,
-            **named,
-        )
+        given = {
+            "client_id": client_id,
+            "username": username,
+            "password": password,
+            "expiration": DEFAULT_MINUTES if expiration is None else expiration,
+            "legacy": legacy,
+            "verify_cert": verify_cert,
+            "referer": referer,
+            "session": session,
+        }
+        super().__init__(url, **{**given, **with_known_names(options, "EsriBuiltInAuth")})
         # A second factor never gets past generateToken.
         self._page_only = self._mfa_code is not None
 
@@ -101,6 +98,6 @@ class EsriBuiltInAuth(OAuthAuth):
         self._app = OAuthApp(self.portal, _FALLBACK_APP)
         return self._by_form(self._app, wire)
 
-    def _revoke_at_site(self, wire: Wire) -> bool:
+    def _revoke(self) -> bool:
         # A token from generateToken cannot be revoked, though a portal says that it did.
-        return self._refresh_token is not None and super()._revoke_at_site(wire)
+        return self._refresh_token is not None and super()._revoke()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..words.errors import EsriHttpError
 from .base import ACCEPT, INERT, REPLAY, Audience, AuthRun, BaseEsriAuth
 from .callables import adopt
 
@@ -38,8 +39,24 @@ class AuthChain(BaseEsriAuth):
         return next((token for token in tokens if token is not None), None)
 
     def logout(self, afterwards: str = "anonymous") -> bool:
-        """Sign out everywhere, from the outermost handler inwards; whether any site confirmed it."""
-        return any([handler.logout(afterwards) for handler in reversed(self.handlers)])  # noqa: C419 - all are asked
+        """Sign out everywhere, from the outermost handler inwards; whether any site confirmed it.
+
+        A site that cannot be reached keeps no other handler signed in; its error is raised in the end.
+        """
+        confirmed, failure = False, None
+        for handler in reversed(self.handlers):
+            try:
+                confirmed = handler.logout(afterwards) or confirmed
+            except EsriHttpError as error:
+                failure = failure or error
+        if failure is not None:
+            raise failure
+        return confirmed
+
+    def login(self) -> None:
+        """Let all handlers sign in again, after `logout`."""
+        for handler in self.handlers:
+            handler.login()
 
     def describe(self, url: str) -> str:
         """What each handler that can tell says about a request to `url`, a line each."""
@@ -64,14 +81,18 @@ class ChainRun(AuthRun):
     def before_request(self, request: Request, wire: Wire) -> Request:
         for place, run in enumerate(self._runs):
             if run is not INERT:
-                request = run.before_request(request, wire.left_of(place))
+                request = run.before_request(request, self._wire_of(place, wire))
         return request
+
+    def _wire_of(self, place: int, wire: Wire) -> Wire:
+        """The part of the wire that the run at `place` may use."""
+        return wire.left_of(place)
 
     def on_response(self, request: Request, response: Response, wire: Wire) -> Answer:
         answer: Answer = ACCEPT
         try:
             for place, run in enumerate(self._runs):
-                said = ACCEPT if run is INERT else run.on_response(request, response, wire.left_of(place))
+                said = ACCEPT if run is INERT else run.on_response(request, response, self._wire_of(place, wire))
                 if said is REPLAY:
                     response.discard()
                     return REPLAY
@@ -82,3 +103,14 @@ class ChainRun(AuthRun):
             response.close()
             raise
         return answer
+
+
+class InnerRun(ChainRun):
+    """For a handler that brought another: the inner handler's run and then the token's, which sends through the inner handler."""
+
+    def __init__(self, inner: BaseEsriAuth, inner_run: AuthRun, run: AuthRun) -> None:
+        super().__init__([inner_run, run])
+        self._inner = inner
+
+    def _wire_of(self, place: int, wire: Wire) -> Wire:
+        return wire.through(self._inner) if place else wire

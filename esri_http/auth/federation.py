@@ -20,6 +20,7 @@ from .tokens import Fetched, TokenKeeper
 if TYPE_CHECKING:
     from .base import Wire
     from .token_auth import TokenSource
+    from .token_services import TokenService
     from .tokens import Token
 
 log = logging.getLogger("esri_http.auth")
@@ -36,8 +37,11 @@ class Federation:
     that portal's own generateToken and nowhere else.
     """
 
-    def __init__(self, portal: Root, portal_tokens: TokenSource, referer: Callable[[Wire], str | None], clock: Clock) -> None:
-        self.portal = portal
+    def __init__(
+        self, site: TokenService, portal_tokens: TokenSource, referer: Callable[[Wire], str | None], clock: Clock
+    ) -> None:
+        self.portal = site.root
+        self._own_roots = site.own_roots
         self._portal_tokens = portal_tokens
         self._referer = referer
         self._clock = clock
@@ -85,7 +89,7 @@ class Federation:
             return self._no_source(
                 root, f"it is not federated with {self.portal}; a stand-alone server has accounts of its own"
             )
-        if not same_portal(owner, self.portal):
+        if not any(same_portal(owner, own) for own in self._own_roots):
             return self._no_source(root, f"it is federated with {redact_url(owner)!r:.200}, not with {self.portal}")
         keeper = TokenKeeper(ServerTokens(self, root).fetch, self._clock)
         try:
@@ -110,7 +114,8 @@ class Federation:
         return self._exchange(root, self._portal_tokens.renewed(wire, token), wire)
 
     def _exchange(self, root: Root, token: Token, wire: Wire) -> Fetched:
-        referer = self._referer(wire) or wire.referer
+        bound_to = token.referer or self._referer(wire)
+        referer = bound_to or wire.referer
         fields = {"token": token.value, "serverUrl": str(root), "request": "getToken"}
         if referer:
             fields.update(client="referer", referer=referer)
@@ -118,7 +123,7 @@ class Federation:
         if fetched.value == token.value:
             # Passed on, it would let a server that merely poses as federated act as the user.
             raise NotForServerError(f"{self.portal} hands its own token back for {root}.", url=str(root))
-        return fetched
+        return fetched.replace(referer=bound_to)
 
 
 class ServerTokens:

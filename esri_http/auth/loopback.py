@@ -2,91 +2,90 @@
 
 from __future__ import annotations
 
-import http.server
 import threading
-from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, urlsplit
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
 
-from ..words.errors import ConfigurationError, InteractionRequiredError
+from ..words.errors import DeadlineExceededError, InteractionRequiredError
+from .loopback_server import ADDRESS, LoopbackRequest, LoopbackServer, Page
 from .pkce import same_state
 
 if TYPE_CHECKING:
-    from ..words.clock import Clock
+    from ..words.clock import Deadline
 
+LOOPBACK_HOSTS = (ADDRESS, "localhost")
 _TICK_SECONDS = 0.2
-_LONGEST_FIELD = 4096
-_HEADERS = (
-    ("Content-Type", "text/html; charset=utf-8"),
-    ("Cache-Control", "no-store"),
-    ("Referrer-Policy", "no-referrer"),
-    ("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'"),
-    ("Connection", "close"),
-)
-_PAGE = """<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
-<style>body{{font:1.1em/1.5 sans-serif;max-width:32em;margin:20vh auto;padding:0 1em;color:#222}}</style></head>
-<body><h1>{title}</h1><p>{text}</p></body></html>"""
+_MOST_FIELDS = 20
+_LONGEST_WORDS = 300
+
+_SIGNED_IN = Page(200, "You are signed in", "You can close this window and go back to your program.")
+_NOT_SIGNED_IN = Page(200, "You are not signed in", "The sign-in was refused or cancelled. You can close this window.")
+_UNREADABLE = Page(400, "Nothing here", "The request cannot be read.")
+_NOTHING = Page(404, "Nothing here", "This page is only for the end of a sign-in that is under way.")
+_GET_ONLY = Page(405, "Nothing here", "This page can only be looked at.")
+_OTHER_HOST = Page(421, "Nothing here", "This page goes by another name.")
 
 
 class LoopbackListener:
     """Listens from its making to `close()`; for one sign-in. A context manager.
 
-    Bound to 127.0.0.1 alone. Requests that do not carry our `state` are answered with 404 and change nothing: neither a
-    stray request for an icon nor a forged error ends the sign-in.
+    Bound to 127.0.0.1 alone, and called by that name or ``localhost`` alone, so that no web page can get here under a name of
+    its own. A request without our `state` changes nothing: neither a stray one for an icon nor a forged error ends the
+    sign-in. The first one that has it is the answer.
     """
 
     def __init__(self, state: str, port: int = 0, path: str = "/") -> None:
+        """`port`: 0 for a free one. Raises `ConfigurationError` where the port cannot be had."""
         self._state = state
         self._path = path
+        self._answer: dict[str, str] | None = None
         self._answered = threading.Event()
-        self._answer: dict[str, str] = {}
-        try:
-            self._server = _Server(("127.0.0.1", port), self)
-        except OSError as error:
-            why = error.strerror or "it cannot be used"
-            raise ConfigurationError(
-                f"The redirect address http://127.0.0.1:{port}{path} cannot be listened on: {why}. Close what uses the port, or"
-                " leave the port out to have a free one."
-            ) from error
-        self.redirect_uri = f"http://127.0.0.1:{self._server.server_address[1]}{path}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(_TICK_SECONDS,), daemon=True)
+        self._server = LoopbackServer(port)
+        self.port = self._server.port
+        self._hosts = {f"{name}:{self.port}" for name in LOOPBACK_HOSTS}
+        if self.port == 80:
+            self._hosts.update(LOOPBACK_HOSTS)
+        self._thread = threading.Thread(target=self._serve, name="esri_http sign-in", daemon=True)
         self._thread.start()
 
-    def wait(self, seconds: float, clock: Clock) -> str:
-        """The code that the portal handed over; raises `InteractionRequiredError` on a refusal or after `seconds`."""
-        end = clock.monotonic() + seconds
-        while not self._answered.wait(_TICK_SECONDS):  # in small steps: on Windows an endless wait does not see Ctrl-C
-            if clock.monotonic() >= end:
-                raise InteractionRequiredError(
-                    f"Nobody signed in within {seconds:g} s. Was the browser closed, or is it on another machine? Then use"
-                    " redirect_uri='urn:ietf:wg:oauth:2.0:oob' and paste the code."
-                )
-        code = self._answer.get("code")
-        if code:
-            return code
-        error = self._answer.get("error", "no code came back")
-        said = self._answer.get("error_description", "")
-        if error == "access_denied":
-            raise InteractionRequiredError("The sign-in was cancelled in the browser.", error=error)
-        raise InteractionRequiredError(f"The portal refused the sign-in: {error} {said}".rstrip() + ".", error=error)
+    def wait(self, patience: Deadline, call: Deadline) -> str:
+        """The code that the portal handed over, once the person has been told so.
 
-    def take(self, target: str) -> tuple[int, str, str]:
-        """What to say to a request for `target`: status, title, text."""
-        split = urlsplit(target)
-        fields = {name: values[0][:_LONGEST_FIELD] for name, values in parse_qs(split.query, max_num_fields=20).items()}
-        if split.path != self._path or not same_state(self._state, fields.get("state")) or self._answered.is_set():
-            return 404, "Nothing here", "This page is only for the end of a sign-in that is under way."
-        self._answer = {name: _plain(value) for name, value in fields.items()}
-        self._answered.set()
-        if fields.get("code"):
-            return 200, "You are signed in", "You can close this window and go back to your program."
-        return 200, "You are not signed in", "The sign-in was refused or cancelled. You can close this window."
+        Raises `InteractionRequiredError` on a refusal and at the end of `patience`, `DeadlineExceededError` at that of `call`.
+        """
+        while not self._answered.is_set():
+            if not call.allows(0):
+                raise DeadlineExceededError("The time for the whole call is used up, and nobody has signed in yet.")
+            if not patience.allows(0):
+                raise InteractionRequiredError(
+                    f"Nobody signed in within {patience.seconds:g} s. Was the browser closed, or is it on another machine? Then"
+                    " use redirect_uri='urn:ietf:wg:oauth:2.0:oob' and paste the code."
+                )
+            self._answered.wait(_TICK_SECONDS)  # in small steps: on Windows an endless wait does not see Ctrl-C
+        return _code_in(self._answer or {})
 
     def close(self) -> None:
-        """Stop listening."""
-        self._server.shutdown()
-        self._server.server_close()
+        """Stop listening, and close what is open, at once."""
+        self._server.stop()
         self._thread.join()
+
+    def _serve(self) -> None:
+        for connection, request in self._server.requests():
+            page = _UNREADABLE if request is None else self._page_for(request)
+            connection.answer(page.message(with_body=request is None or request.method != "HEAD"))
+            if self._answer is not None:
+                self._answered.set()  # only now: what waits for it ends this thread
+
+    def _page_for(self, request: LoopbackRequest) -> Page:
+        if request.method != "GET":
+            return _GET_ONLY
+        if request.host not in self._hosts:
+            return _OTHER_HOST
+        answer = _fields(request.query)
+        if request.path != self._path or self._answer is not None or not same_state(self._state, answer.get("state")):
+            return _NOTHING
+        self._answer = answer
+        return _NOT_SIGNED_IN if "error" in answer or not answer.get("code") else _SIGNED_IN
 
     def __enter__(self) -> LoopbackListener:
         return self
@@ -95,50 +94,26 @@ class LoopbackListener:
         self.close()
 
 
-class _Server(http.server.ThreadingHTTPServer):
-    """Threads, because browsers open connections in advance that say nothing."""
-
-    daemon_threads = True
-    block_on_close = False
-    allow_reuse_address = False
-
-    def __init__(self, address: tuple[str, int], listener: LoopbackListener) -> None:
-        self.listener = listener
-        super().__init__(address, _Handler)
-
-    def server_bind(self) -> None:
-        # The base class would look up the machine's own name here.
-        import socketserver
-
-        socketserver.TCPServer.server_bind(self)
-        self.server_name, self.server_port = "127.0.0.1", self.server_address[1]
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A browser that hangs up is nobody's error."""
+def _fields(query: str) -> dict[str, str]:
+    """The parameters of a query; none at all if there are too many or one comes twice (RFC 6749 section 3.1)."""
+    try:
+        pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
+    except ValueError:
+        return {}
+    fields = dict(pairs)
+    return fields if len(fields) == len(pairs) else {}
 
 
-class _Handler(http.server.BaseHTTPRequestHandler):
-    server: _Server
-    timeout = 10
-    server_version = "esri_http"
-    sys_version = ""
-
-    def do_GET(self) -> None:
-        try:
-            status, title, text = self.server.listener.take(self.path)
-        except ValueError:
-            status, title, text = 400, "Nothing here", "The request cannot be read."
-        page = _PAGE.format(title=title, text=text).encode()
-        self.send_response(status)
-        for name, value in _HEADERS:
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(page)))
-        self.end_headers()
-        self.wfile.write(page)
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class names it so
-        """The request line holds the code; it goes into no log."""
+def _code_in(answer: dict[str, str]) -> str:
+    error = _words(answer.get("error", ""))
+    if "error" not in answer and answer.get("code"):
+        return answer["code"]
+    if error == "access_denied":
+        raise InteractionRequiredError("The sign-in was cancelled in the browser.", error=error)
+    said = " ".join(part for part in (error or "no code came back", _words(answer.get("error_description", ""))) if part)
+    raise InteractionRequiredError(f"The portal refused the sign-in: {said.rstrip('.')}.", error=error or None)
 
 
-def _plain(text: str) -> str:
-    return "".join(character if character.isprintable() else " " for character in text)
+def _words(text: str) -> str:
+    """What the portal says, for a message: one line of bounded length."""
+    return "".join(character if character.isprintable() else " " for character in text[:_LONGEST_WORDS]).strip()

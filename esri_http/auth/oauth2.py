@@ -43,19 +43,18 @@ class EsriOAuth2Auth(OAuthAuth):
         if client_id and password and not username and refresh_token is None:
             # This is how stored profiles hold a refresh token.
             refresh_token, password = password, None
-        super().__init__(
-            base_url,
-            client_id,
-            client_secret=client_secret,
-            username=username,
-            password=password,
-            refresh_token=refresh_token,
-            expiration=expiration,
-            referer=referer,
-            proxies=proxies,
-            session=session,
-            **with_known_names(options, "EsriOAuth2Auth"),
-        )
+        given = {
+            "client_id": client_id,
+            "client_secret": client_secret,
+            "username": username,
+            "password": password,
+            "refresh_token": refresh_token,
+            "expiration": expiration,
+            "referer": referer,
+            "proxies": proxies,
+            "session": session,
+        }
+        super().__init__(base_url, **{**given, **with_known_names(options, "EsriOAuth2Auth")})
 
 
 class EsriPKCEAuth(OAuthAuth):
@@ -75,25 +74,22 @@ class EsriPKCEAuth(OAuthAuth):
         expiration: float | None = 1440,
         **options: Any,
     ) -> None:
-        named = with_known_names(options, "EsriPKCEAuth")
-        redirect_uri = named.pop("redirect_uri", redirect_uri)
-        super().__init__(
-            url,
-            client_id,
-            username=username,
-            password=password,
-            redirect_uri=redirect_uri,
-            expiration=expiration,
-            **named,
-        )
+        given = {
+            "client_id": client_id,
+            "username": username,
+            "password": password,
+            "redirect_uri": redirect_uri,
+            "expiration": expiration,
+        }
+        super().__init__(url, **{**given, **with_known_names(options, "EsriPKCEAuth")})
         if not self._use_pkce:
             raise ConfigurationError("EsriPKCEAuth always uses PKCE.")
 
 
 _KNOWN = frozenset(
     {
-        *("verify_cert", "legacy", "referer", "proxies", "session", "clock", "verify_sign_in", "redirect_uri", "on_token"),
-        *("mfa_code", "accept_terms", "use_pkce", "open_browser", "prompt", "wait_seconds", "refresh_token"),
+        *("accept_terms", "client_id", "clock", "legacy", "mfa_code", "on_token", "open_browser", "prompt", "proxies"),
+        *("redirect_uri", "referer", "refresh_token", "session", "use_pkce", "verify_cert", "verify_sign_in", "wait_seconds"),
     }
 )
 

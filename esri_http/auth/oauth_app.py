@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlencode
 
+from ..messages.envelope import parse_error
 from ..words.errors import ArcGISLoginError, SignInError, TokenRequestError
 from ..words.origins import SplitUrl
 from ..words.redaction import redact_url
@@ -21,13 +22,16 @@ if TYPE_CHECKING:
 OOB = "urn:ietf:wg:oauth:2.0:oob"
 _SECRET_FIELDS = ("client_secret", "refresh_token", "code", "code_verifier", "password", "auth_token")
 _LONGEST_LIFE_SECONDS = 10 * 366 * 86400.0
-_LONGEST_WORDS = 500
+_LONGEST_NAME = 100
 # OAuth errors (RFC 6749 section 5.2 and ArcGIS's own) that another try cannot mend.
 _FINAL_CODES = frozenset({400, 401, 403, 498})
 
 
 class Grant(NamedTuple):
-    """What a portal granted. Lifetimes in seconds from now; `None`: it did not say. Its repr shows no token."""
+    """What a portal granted. Lifetimes in seconds from now; `None`: it did not say. Its repr shows no token.
+
+    `redirect_uri`: the one that the sign-in ended at, which an exchange of its refresh token has to name again.
+    """
 
     access_token: str
     expires_in: float | None = None
@@ -35,6 +39,7 @@ class Grant(NamedTuple):
     refresh_token_expires_in: float | None = None
     username: str | None = None
     ssl: bool | None = None
+    redirect_uri: str | None = None
 
     def fetched(self, now: float) -> Fetched:
         """The access token in the form that a `TokenKeeper` holds; `now` in epoch seconds."""
@@ -52,11 +57,6 @@ class OAuthApp:
         self.portal = portal
         self.client_id = client_id
         self._client_secret = client_secret
-
-    @property
-    def has_secret(self) -> bool:
-        """Whether the app can sign in as itself."""
-        return bool(self._client_secret)
 
     def authorize_url(self, redirect_uri: str, state: str, proof: Proof | None, minutes: float | None, **more: str) -> str:
         """Where a person signs in. `minutes`: life of the refresh token, -1 for the longest, `None` for the portal's own."""
@@ -76,7 +76,7 @@ class OAuthApp:
         fields = {"grant_type": "authorization_code", "code": code, "redirect_uri": redirect_uri}
         if proof is not None:
             fields["code_verifier"] = proof.verifier
-        return self.ask(fields, wire)
+        return self.ask(fields, wire)._replace(redirect_uri=redirect_uri)
 
     def by_refresh_token(self, refresh_token: str, wire: Wire, exchange_for: str | None = None) -> Grant:
         """`refresh_token`; or `exchange_refresh_token`, which gives a new one, with its redirect URI in `exchange_for`."""
@@ -137,26 +137,18 @@ def read_grant(response: Response, answer: dict[str, Any]) -> Grant:
 def refusal_of(response: Response, answer: dict[str, Any]) -> SignInError | None:
     """The error in the answer of an OAuth endpoint, in ArcGIS's envelope or RFC 6749's own form; `None` for none."""
     found = answer.get("error")
-    if found is None and response.status_code < 400:
+    if not found and response.status_code < 400:
         return None
     facts = found if isinstance(found, dict) else answer
-    short = facts.get("error") if isinstance(found, dict) else found
-    name = _words(short) if isinstance(short, str) else None
-    description = _words(facts.get("error_description") or facts.get("message") or "")
-    code = facts.get("code")
-    number = code if isinstance(code, int) and not isinstance(code, bool) else response.status_code
-    given = facts.get("details")
-    details = [_words(detail) for detail in (given if isinstance(given, list) else [given]) if isinstance(detail, str)]
-    said = ": ".join(part for part in (name, description) if part) or f"HTTP {response.status_code}"
-    message = f"{redact_url(response.url)} gave no token: {said} {' '.join(details)}".rstrip()
-    final = number in _FINAL_CODES or (number == 200 and name is not None)
+    name = facts.get("error")
+    name = name if isinstance(name, str) and name.isprintable() and len(name) <= _LONGEST_NAME else None
+    said = parse_error({"error": facts})
+    code = response.status_code if said is None or said.code is None else said.code
+    words = f"HTTP {response.status_code}" if said is None else str(said)
+    message = f"{redact_url(response.url)} gave no token: {words}{f' ({name})' if name and name != words else ''}"
+    final = code in _FINAL_CODES or (code == 200 and name is not None)
     kind = ArcGISLoginError if final else TokenRequestError
-    return kind(f"{message}.".replace("..", "."), url=response.url, code=number, error=name, details=details)
-
-
-def _words(text: object) -> str:
-    plain = "".join(character if character.isprintable() else " " for character in str(text)[:_LONGEST_WORDS])
-    return plain.strip()
+    return kind(message, url=response.url, code=code, error=name, details=list(said.details) if said else [])
 
 
 def _seconds(value: object) -> float | None:

@@ -19,7 +19,9 @@ log = logging.getLogger("esri_http.auth")
 
 _DAY_SECONDS = 86400.0
 # A refresh token of unknown life lives this long (ArcGIS REST: authorize, expiration).
-_DEFAULT_MINUTES = 20160.0
+DEFAULT_MINUTES = 20160.0
+# The code by which a portal says that a refresh token is dead.
+_DEAD = 498
 
 
 class RefreshToken:
@@ -79,6 +81,8 @@ class OAuthAuth(PortalAuth):
         self._open_browser = open_browser
         self._prompt = prompt
         self._wait_seconds = wait_seconds
+        self._is_app = bool(client_secret) and not username and not refresh_token
+        self._is_for_a_person = not (client_secret or username or refresh_token)
         self._refresh_token: RefreshToken | None = None
         if refresh_token:
             self._refresh_token = RefreshToken(refresh_token, None, redirect_uri or OOB)
@@ -96,58 +100,60 @@ class OAuthAuth(PortalAuth):
     # -- getting a token ---------------------------------------------------------------------------------------------
 
     def _fetch(self, wire: Wire) -> Fetched:
-        grant = self._renew(wire)
-        if grant is None:
-            grant = self._remembering(lambda: self._sign_in(wire))
+        grant = self._sign_in_anew(wire) if self._is_for_a_person else self._remembering(lambda: self._sign_in_anew(wire))
         return grant.fetched(self.clock.time())
 
+    def _sign_in_anew(self, wire: Wire) -> Grant:
+        return self._renew(wire) or self._sign_in(wire)
+
     def _renew(self, wire: Wire) -> Grant | None:
-        """A grant for the refresh token; `None` where there is none, or it is dead and there is another way."""
+        """A grant for the refresh token; `None` where there is none, or it is dead and there is the password."""
         held = self._refresh_token
         if held is None:
             return None
-        ends_soon = held.dies_at is not None and held.dies_at - self.clock.time() < _DAY_SECONDS
         try:
-            grant = self._app.by_refresh_token(held.value, wire, held.redirect_uri if ends_soon else None)
+            grant = self._refresh(held, wire)
         except ArcGISLoginError as error:
             self._refresh_token = None
-            if not self._can_sign_in_alone:
+            if self._password is None or not self.username:
                 raise ArcGISLoginError(
                     f"{self.portal} takes the refresh token no more ({error.error or error.code}); sign in again.",
                     url=str(self.portal), code=error.code, error=error.error, details=error.details,
                 ) from error  # fmt: skip
             log.debug("%s takes the refresh token no more, signing in anew", self.portal)
             return None
-        return self._keep(grant, held.redirect_uri)
+        return self._keep(grant)
 
-    @property
-    def _can_sign_in_alone(self) -> bool:
-        """Whether a sign-in needs no person."""
-        return bool((self.username and self._password is not None) or (self._app.has_secret and not self.username))
+    def _refresh(self, held: RefreshToken, wire: Wire) -> Grant:
+        """A grant for `held`; in its last day together with a new refresh token, from a portal that exchanges them."""
+        if held.dies_at is not None and held.dies_at - self.clock.time() < _DAY_SECONDS:
+            try:
+                return self._app.by_refresh_token(held.value, wire, held.redirect_uri)
+            except ArcGISLoginError as error:
+                if error.code == _DEAD:
+                    raise
+                log.debug("%s does not exchange the refresh token (%s), it is used on", self.portal, error)
+        return self._app.by_refresh_token(held.value, wire)
 
     def _sign_in(self, wire: Wire) -> Grant:
-        """The first grant: as the app, by password, or by a person; in this order."""
-        if self._app.has_secret and not self.username:
-            return self._keep(self._app.by_secret(self.expiration, wire), OOB)
+        """The first grant: as the app, by password, or by a person."""
+        if self._is_app:
+            return self._keep(self._app.by_secret(self.expiration, wire))
         if self.username:
             return self._by_form(self._app, wire)
         from .person import PersonSignIn
 
         person = PersonSignIn(self._app, self.clock, self._redirect_uri, self._open_browser, self._prompt, self._wait_seconds)
-        return self._keep(person.grant(self.expiration, self._use_pkce, wire), self._redirect_uri or OOB)
+        return self._keep(person.grant(self.expiration, self._use_pkce, wire))
 
     def _by_form(self, app: OAuthApp, wire: Wire) -> Grant:
         """Through the portal's own sign-in page, without a person."""
         from .sign_in_form import FormSignIn
 
-        redirect_uri, state, proof = self._form_redirect_uri, make_state(), Proof() if self._use_pkce else None
+        redirect_uri, state, proof = self._redirect_uri or OOB, make_state(), Proof() if self._use_pkce else None
         url = app.authorize_url(redirect_uri, state, proof, self.expiration, allow_verification="false")
         form = FormSignIn(app, self.username or "", self._ask_password(), wire, self.clock, self._mfa_code, self._accept_terms)
-        return self._keep(app.by_code(form.code(url, redirect_uri, state), redirect_uri, proof, wire), redirect_uri)
-
-    @property
-    def _form_redirect_uri(self) -> str:
-        return self._redirect_uri or OOB
+        return self._keep(app.by_code(form.code(url, redirect_uri, state), redirect_uri, proof, wire))
 
     def _ask_password(self) -> str:
         if self._password is None:
@@ -156,32 +162,38 @@ class OAuthAuth(PortalAuth):
             self._password = ask_password(f"Password for {self.username} at {self.portal}: ", self._prompt)
         return self._password
 
-    def _keep(self, grant: Grant, redirect_uri: str) -> Grant:
+    def _keep(self, grant: Grant) -> Grant:
         """Remember the refresh token in `grant`, or go on with the old one, and tell the caller."""
+        held = self._refresh_token
+        if grant.redirect_uri is None and held is not None:
+            grant = grant._replace(redirect_uri=held.redirect_uri)
         if grant.refresh_token is not None:
             life = grant.refresh_token_expires_in
             if life is None:
                 asked = self.expiration
-                life = 60.0 * (asked if asked is not None and asked > 0 else _DEFAULT_MINUTES)
-            self._refresh_token = RefreshToken(grant.refresh_token, self.clock.time() + life, redirect_uri)
-        elif self._refresh_token is not None:
-            grant = grant._replace(refresh_token=self._refresh_token.value)
+                life = 60.0 * (asked if asked is not None and asked > 0 else DEFAULT_MINUTES)
+            self._refresh_token = RefreshToken(grant.refresh_token, self.clock.time() + life, grant.redirect_uri or OOB)
+        elif held is not None:
+            grant = grant._replace(refresh_token=held.value)
         if self.on_token is not None:
             self.on_token(grant)
         return grant
 
-    # -- sign-out ----------------------------------------------------------------------------------------------------
-
     def _expected_user(self) -> str | None:
         return self.username
 
-    def _revoke_at_site(self, wire: Wire) -> bool:
+    def _expected_app(self) -> str | None:
+        return self._app.client_id if self._is_app else None
+
+    # -- sign-out ----------------------------------------------------------------------------------------------------
+
+    def _revoke(self) -> bool:
         held, token = self._refresh_token, self._keeper.token
         if held is not None:
-            return self._app.revoke(held.value, "refresh_token", wire)
-        if self._app.has_secret and not self.username:
+            return self._app.revoke(held.value, "refresh_token", self.wire())
+        if token is None or self._is_app:
             return False  # the token of an app cannot be revoked
-        return token is not None and self._app.revoke(token.value, "access_token", wire)
+        return self._app.revoke(token.value, "access_token", self.wire())
 
     def _forget(self) -> None:
         super()._forget()

@@ -21,6 +21,7 @@ class PortalTokens:
     def __init__(self, handler: Any, clock: Clock) -> None:
         self._handler = handler
         self._clock = clock
+        self._portal: Root | None = None
 
     def portal(self, wire: Wire) -> Root | None:
         """The portal that the token is for; `None` where the handler does not know."""
@@ -42,7 +43,15 @@ class PortalTokens:
         return token
 
     def _source(self, wire: Wire) -> tuple[Root | None, TokenSource | None]:
-        return self._handler.site_tokens(wire) if isinstance(self._handler, TokenAuth) else (None, None)
+        if not isinstance(self._handler, TokenAuth):
+            return None, None
+        portal, source = self._handler.site_tokens(wire)
+        if self._portal is None:
+            self._portal = portal
+        if portal != self._portal:
+            # Its tokens went to the portal that it began with, and those of another must not.
+            raise SignInError(f"{type(self._handler).__name__} is now signed in at {portal}, no longer at {self._portal}.")
+        return portal, source
 
     def _read(self) -> Token:
         return Token(Fetched(check_token(str(self._handler.token))), self._clock)

@@ -40,17 +40,17 @@ class TokenRouter:
         if self._federation is None:
             with _founding:
                 if self._federation is None:
-                    self._federation = Federation(site.root, self.tokens, self._referer, self._clock)
+                    self._federation = Federation(site, self.tokens, self._referer, self._clock)
         return self._federation
 
     def source_for(self, site: TokenService, request: Request, audience: Audience, wire: Wire) -> TokenSource | NoSource | None:
         """Where the token for `request` comes from; `None` to send it without; `NoSource` with the reason why."""
         origin, path = request.origin, request.path
         root = server_root(origin, path)
-        inside = site.root.holds(origin, path)
-        if inside and (root is None or root == site.root or site.root.path or not site.is_portal):
+        inside = site.root_of(origin, path)
+        if inside is not None and (root is None or root in site.own_roots or inside.path or not site.is_portal):
             return self.tokens
-        if site.is_portal and is_online_site(site.root, origin):
+        if site.is_portal and any(is_online_site(own, origin) for own in site.own_roots):
             return self.tokens
         if root is not None and site.is_portal:
             source = self.federation_of(site).source_for(root, wire)
@@ -65,7 +65,7 @@ class TokenRouter:
         """The same for a URL; the root of a server stands for everything in it."""
         split = split_url(url)
         target = split.path
-        if server_root(split.origin, target) is None and not site.root.holds(split.origin, target.rstrip("/")):
+        if server_root(split.origin, target) is None and site.root_of(split.origin, target.rstrip("/")) is None:
             target = target.rstrip("/") + "/rest/services"
         return self.source_for(site, Request("GET", split.origin, target, {}), Audience(split.origin), wire)
 

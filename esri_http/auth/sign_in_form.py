@@ -62,20 +62,22 @@ class FormSignIn:
         can do, `TokenRequestError` for pages that cannot be understood.
         """
         try:
-            page = self._open(authorize_url)
-            answer = page.answer(redirect_uri) or self._walk(self._post_password(page), redirect_uri)
+            page = self._open(authorize_url, redirect_uri)
+            answer = page.answer(redirect_uri)
+            if "error" in answer:
+                raise self._app_refused(_words_of(answer))
+            return self._code_in(answer or self._after_password(page, redirect_uri), state)
         except SignInError as error:
             hide_secrets(error, (self._password, state))
             raise
-        return _code_of(answer, state, self._app)
 
-    def _open(self, url: str) -> Page:
-        """The page at `url`, after redirects within the portal."""
+    def _open(self, url: str, redirect_uri: str) -> Page:
+        """The page at `url`, after redirects within the portal; or the redirect that ends the sign-in."""
         split = resolve_url(self._app.portal.origin, "/", url)
         for _ in range(_MOST_HOPS):
             page = Page(self._wire.send(Request("GET", split.origin, split.target, {"Accept": "text/html"})))
             following = page.next
-            if not page.location or "code=" in page.location or page.step:
+            if not page.location or page.answer(redirect_uri) or page.step:
                 return page
             if following is None or following.origin != self._app.portal.origin:
                 where = redact_url(page.location)
@@ -86,8 +88,26 @@ class FormSignIn:
             split = following
         raise TokenRequestError(f"The sign-in page of {self._app.portal} redirects without end.")
 
-    def _post_password(self, page: Page) -> Page:
+    def _after_password(self, page: Page, redirect_uri: str) -> dict[str, str]:
+        """The end of the sign-in whose form is `page`.
+
+        What is not understood after the password counts as its refusal, unless the portal is out of order: only then is it
+        safe that no account gets locked.
+        """
         self._check_form(page)
+        try:
+            answer = self._walk(self._post_password(page), redirect_uri)
+            if "error" in answer:
+                raise TokenRequestError(f"{self._app.portal} ended the sign-in: {_words_of(answer)}.", error=answer["error"])
+            return answer
+        except TokenRequestError as error:
+            if error.code is not None and error.code >= 500:
+                raise
+            raise ArcGISLoginError(
+                f"{error} User name and password are not tried again, so that no account is locked.", error=error.error
+            ) from None
+
+    def _post_password(self, page: Page) -> Page:
         fields = {"oauth_state": page.oauth_state, "username": self._username, "password": self._password, "user_orgkey": ""}
         after = self._post(self._sign_in_url(page), fields)
         if after.status == 404:
@@ -103,9 +123,7 @@ class FormSignIn:
     def _check_form(self, page: Page) -> None:
         """Raise, unless `page` is one where a built-in account can sign in."""
         if page.error_text:
-            raise TokenRequestError(
-                f"{self._app.portal} refuses the app {self._app.client_id}: {page.error_text}.", error="app"
-            )
+            raise self._app_refused(page.error_text)
         if page.oauth_state and not self._is_for_others(page):
             return
         provider = page.info.get("federationInfo")
@@ -121,6 +139,9 @@ class FormSignIn:
             f"At {page.shown} is no sign-in form of a portal: HTTP {page.status}{title}. Is it a portal, and not a server or"
             " the page of a proxy or web tier?"
         )
+
+    def _app_refused(self, words: str) -> TokenRequestError:
+        return TokenRequestError(f"{self._app.portal} refuses the app {self._app.client_id}: {words}.", error="app")
 
     @staticmethod
     def _is_for_others(page: Page) -> bool:
@@ -150,7 +171,7 @@ class FormSignIn:
             if answer:
                 return answer
             if page.location and page.next is not None and page.next.origin == self._app.portal.origin and not page.step:
-                page = self._open(str(page.next))
+                page = self._open(str(page.next), redirect_uri)
                 continue
             taken = page.step
             page = self._take(page)
@@ -174,14 +195,17 @@ class FormSignIn:
         raise TokenRequestError(f"After the password, {self._app.portal} showed a page that is not understood{title}.")
 
     def _post(self, url: SplitUrl, fields: dict[str, str]) -> Page:
-        return Page(self._wire.send(form_post(url.origin, url.target, fields)))
+        page = Page(self._wire.send(form_post(url.origin, url.target, fields)))
+        if page.status >= 500:
+            raise TokenRequestError(f"{page.shown} is out of order: HTTP {page.status}.", url=page.shown, code=page.status)
+        return page
+
+    def _code_in(self, answer: dict[str, str], state: str) -> str:
+        """The code in the end of a sign-in, if it is the end of ours."""
+        if "state" in answer and not same_state(state, answer["state"]):
+            raise TokenRequestError(f"{self._app.portal} answered with another sign-in's state; the code is not used.")
+        return answer["code"]
 
 
-def _code_of(answer: dict[str, str], state: str, app: OAuthApp) -> str:
-    """The code in the end of a sign-in, if it is the end of ours."""
-    if "state" in answer and not same_state(state, answer["state"]):
-        raise TokenRequestError(f"{app.portal} answered with another sign-in's state; the code is not used.")
-    if "code" not in answer:
-        words = f"{answer.get('error', '')} {answer.get('error_description', '')}".strip()
-        raise TokenRequestError(f"{app.portal} ended the sign-in without a code: {words}.", error=answer.get("error"))
-    return answer["code"]
+def _words_of(answer: dict[str, str]) -> str:
+    return f"{answer['error']} {answer.get('error_description', '')}".strip()

@@ -41,7 +41,10 @@ class Page:
         self.status = response.status_code
         self.origin = response.request.origin
         self.target = response.request.target
-        self.text = "" if response.is_redirect else response.content[:_LONGEST_PAGE].decode("utf-8", "replace")
+        self.text = "" if response.is_redirect else response.peek(_LONGEST_PAGE).decode("utf-8", "replace")
+        response.discard()
+        self.info: dict[str, Any] = _info_in(self.text)
+        """The object that the page assigns to `oAuthInfo`; empty where it has none."""
 
     @property
     def location(self) -> str:
@@ -66,19 +69,6 @@ class Page:
         """The title of the page, printable."""
         found = _TITLE.search(self.text)
         return "" if found is None else "".join(c if c.isprintable() else " " for c in unescape(found.group(1))).strip()
-
-    @property
-    def info(self) -> dict[str, Any]:
-        """The object that the page assigns to `oAuthInfo`; empty where it has none."""
-        start = self.text.find("oAuthInfo")
-        brace = -1 if start < 0 else self.text.find("{", start, start + 200)
-        if brace < 0:
-            return {}
-        try:
-            info = json.JSONDecoder().raw_decode(self.text, brace)[0]
-        except (ValueError, RecursionError):
-            return {}
-        return info if isinstance(info, dict) else {}
 
     @property
     def oauth_state(self) -> str:
@@ -109,8 +99,11 @@ class Page:
     @property
     def step(self) -> str:
         """The step that a person or a setting has to take now: a name in `STEP_MARKS`, or empty."""
-        place = (self.location or f"{self.target} {self.text}").lower()
-        return next((name for name, marks in STEP_MARKS if any(mark in place for mark in marks)), "")
+        if self.location:
+            return _step_in(self.location)
+        # The address of an answer to a form is that of the step before.
+        opened = self.response.request.method == "GET"
+        return _step_in(self.text) or (_step_in(self.target) if opened else "")
 
     def answer(self, redirect_uri: str) -> dict[str, str]:
         """The parameters by which the sign-in ended (`code` and `state`, or `error`); empty while it goes on."""
@@ -118,10 +111,15 @@ class Page:
         if found:
             return {"code": found.group(1)}
         parameters = self._parameters()
-        if "code" in parameters or "error" in parameters:
-            leads_back = self.location.startswith(redirect_uri) or "oauth2/approval" in self.location
-            return parameters if leads_back else {}
-        return {}
+        ends = ("code" in parameters or "error" in parameters) and self._leads_back(redirect_uri)
+        return parameters if ends else {}
+
+    def _leads_back(self, redirect_uri: str) -> bool:
+        """Whether a redirect goes to the app, or to where the portal shows a code to those who carry it by hand."""
+        if self.location.partition("?")[0].rstrip("/") == redirect_uri.partition("?")[0].rstrip("/"):
+            return True
+        following = self.next
+        return following is not None and following.origin == self.origin and following.path.endswith("/oauth2/approval")
 
     def _parameters(self) -> dict[str, str]:
         query = self.location.partition("?")[2].partition("#")[0]
@@ -129,3 +127,21 @@ class Page:
             return {name: values[0][:_LONGEST_CODE] for name, values in parse_qs(query, max_num_fields=50).items()}
         except ValueError:
             return {}
+
+
+def _step_in(place: str) -> str:
+    place = place.lower()
+    return next((name for name, marks in STEP_MARKS if any(mark in place for mark in marks)), "")
+
+
+def _info_in(text: str) -> dict[str, Any]:
+    start = text.find("oAuthInfo")
+    brace = -1 if start < 0 else text.find("{", start, start + 200)
+    if brace < 0:
+        return {}
+    try:
+        # Numbers do not matter here, and a long one takes long to read.
+        info = json.JSONDecoder(parse_int=str, parse_float=str).raw_decode(text, brace)[0]
+    except (ValueError, RecursionError):
+        return {}
+    return info if isinstance(info, dict) else {}

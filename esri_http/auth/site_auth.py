@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any, Callable, TypeVar
 
 from ..messages.request import Request
 from ..words.clock import SYSTEM_CLOCK, Clock
-from ..words.errors import ArcGISLoginError, EsriHttpError
+from ..words.errors import ArcGISLoginError, ConfigurationError, EsriHttpError
+from ..words.redaction import redact_url
 from ..words.urls import split_url
 from .base import Audience
 from .flights import fresh
 from .routing import TokenRouter
-from .sites import Root, portal_root
+from .sites import Root, portal_root, server_root
 from .token_answers import read_json
-from .token_auth import NoSource, TokenAuth
+from .token_auth import NoSource, TokenAuth, attach
 from .token_services import TokenService, portal_service
 from .tokens import Fetched, TokenKeeper
 
@@ -60,12 +61,12 @@ class SiteAuth(TokenAuth):
         """The site that this handler signs in at."""
         raise NotImplementedError
 
-    def _revoke_at_site(self, wire: Wire) -> bool:
-        """Tell the site that the sign-in is over; whether it took note. Asked only where there is a token."""
-        return False
-
     def _expected_user(self) -> str | None:
         """Who the portal should say that we are; `None` for anybody."""
+        return None
+
+    def _expected_app(self) -> str | None:
+        """The id of the app that we sign in as, in place of a user; `None` for a user."""
         return None
 
     # -- the password ------------------------------------------------------------------------------------------------
@@ -126,13 +127,9 @@ class SiteAuth(TokenAuth):
             raise NoSource(f"No token of this session is for {split_url(url).origin}.", url=url)
         return usable(source).current(wire).value
 
-    def describe(self, url: str) -> str:
-        """Which token a request to `url` carries, and why; holds no secret. May ask the server whom it belongs to."""
+    def _describe(self, url: str) -> str:
         wire = self.wire()
-        return describe_source(self._site(wire), self._router, url, wire)
-
-    def _revoke(self) -> bool:
-        return self._keeper.token is not None and self._revoke_at_site(self.wire())
+        return describe_source(self._site(wire), self._router, url, wire, self._refusal)
 
     def _forget(self) -> None:
         self._keeper.forget()
@@ -141,24 +138,30 @@ class SiteAuth(TokenAuth):
     # -- a sign-in is what the portal says it is ---------------------------------------------------------------------
 
     def _checked_fetch(self, wire: Wire) -> Fetched:
-        fetched = self._fetch(wire)
-        if self._verify_sign_in:
+        self.check_signed_in()
+        return self._checked(self._fetch(wire), wire)
+
+    def _checked(self, fetched: Fetched, wire: Wire) -> Fetched:
+        """`fetched`, once the portal has said whose it is where that is wanted."""
+        if self._verify_sign_in and self._site(wire).is_portal:
             self._verify(fetched, wire)
             self._verify_sign_in = False
         return fetched
 
     def _verify(self, fetched: Fetched, wire: Wire) -> None:
-        """Ask the portal who we are (community/self); raises `ArcGISLoginError` where it knows nobody, or another."""
-        from .token_auth import attach
-
-        root = self._site(wire).root
-        request = Request("GET", root.origin, f"{root.path}/sharing/rest/community/self?f=json", {"Accept": "*/*"})
-        answer = read_json(wire.send(attach(request, fetched.value, self.referer_to_send(wire), False)), "The portal")
-        username, expected = answer.get("username"), self._expected_user()
-        if not isinstance(username, str) or not username:
-            raise ArcGISLoginError(f"{root} issued a token but does not say who is signed in with it.", url=str(root))
-        if expected is not None and not _same_user(username, expected):
-            raise ArcGISLoginError(f"{root} says that {username!r:.100} is signed in, not {expected!r:.100}.", url=str(root))
+        """Ask the portal who we are (portals/self); raises `ArcGISLoginError` where it knows nobody, or another."""
+        root, app = self._site(wire).root, self._expected_app()
+        request = Request("GET", root.origin, f"{root.path}/sharing/rest/portals/self?f=json", {"Accept": "*/*"})
+        referer = fetched.referer or self.referer_to_send(wire)
+        response = wire.send(attach(request, fetched.value, referer, legacy=False))
+        answer = read_json(response, "The portal")
+        name = _text_in(answer, "appInfo", "appId") if app is not None else _text_in(answer, "user", "username")
+        if not name:
+            words = f" {response.esri_error}" if response.esri_error is not None else ""
+            raise ArcGISLoginError(f"{root} issued a token but does not say who is signed in with it.{words}", url=str(root))
+        expected = app or self._expected_user()
+        if expected is not None and not _same_user(name, expected):
+            raise ArcGISLoginError(f"{root} says that {name!r:.100} is signed in, not {expected!r:.100}.", url=str(root))
 
 
 class PortalAuth(SiteAuth):
@@ -166,7 +169,13 @@ class PortalAuth(SiteAuth):
 
     def __init__(self, url: str, **options: Any) -> None:
         super().__init__(url, **options)
-        self.portal = portal_root(split_url(url))
+        split = split_url(url)
+        if server_root(split.origin, split.path) is not None:
+            raise ConfigurationError(
+                f"{redact_url(url)} is a URL of an ArcGIS Server, and {type(self).__name__} signs in at portals. Give the"
+                " address of the portal that the server is federated with; EsriGenTokenAuth signs in at stand-alone servers."
+            )
+        self.portal = portal_root(split)
         self._portal_site = portal_service(self.portal)
 
     def _site(self, wire: Wire) -> TokenService:
@@ -183,19 +192,20 @@ def usable(source: TokenSource | NoSource) -> TokenSource:
     return source
 
 
-def describe_source(site: TokenService, router: TokenRouter, url: str, wire: Wire) -> str:
-    """One line on the token for `url`."""
-    where = str(split_url(url).origin)
+def describe_source(site: TokenService, router: TokenRouter, url: str, wire: Wire, refusal: EsriHttpError | None = None) -> str:
+    """One line on the token for `url`. `refusal`: why there is none of the site, if that is known."""
+    split = split_url(url)
+    where = f"{split.origin}{split.path}"
     try:
-        source = router.source_for_url(site, url, wire)
+        source = router.source_for(site, Request("GET", split.origin, split.path, {}), Audience(split.origin), wire)
     except EsriHttpError as error:
         return f"{where}: no token ({error})"
     if source is None:
-        return f"{where}: no token; it is not part of {site.root}"
+        return f"{where}: no token; it is neither part of {site.root} nor a resource of a server"
     if isinstance(source, NoSource):
         return f"{where}: no token, and an error if it wants one. {source}"
     if source is router.tokens:
-        return f"{where}: the token of {site.root}"
+        return f"{where}: the token of {site.root}" if refusal is None else f"{where}: no token ({refusal})"
     return f"{where}: a token of its own, for which that of {site.root} is exchanged"
 
 
@@ -205,6 +215,13 @@ def expires_of(keeper: TokenKeeper) -> datetime.datetime | None:
     if token is None or token.expires_at is None:
         return None
     return datetime.datetime.fromtimestamp(token.expires_at, datetime.timezone.utc)
+
+
+def _text_in(answer: dict[str, Any], part: str, name: str) -> str | None:
+    """A text one floor down in an answer that may hold anything."""
+    found = answer.get(part)
+    text = found.get(name) if isinstance(found, dict) else None
+    return text if isinstance(text, str) else None
 
 
 def _same_user(one: str, other: str) -> bool:

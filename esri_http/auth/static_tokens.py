@@ -8,12 +8,13 @@ from ..words.clock import SYSTEM_CLOCK, Clock
 from ..words.errors import ArcGISLoginError, ConfigurationError, EsriHttpError
 from ..words.redaction import redact_url
 from .base import INERT, Audience, AuthRun
+from .inner import InnerAuth
 from .token_auth import NoSource, TokenAuth
 from .tokens import Fetched, TokenKeeper, check_token
 
 if TYPE_CHECKING:
     from ..messages.request import Request
-    from .base import BaseEsriAuth, Wire
+    from .base import Wire
     from .routing import TokenRouter
     from .sites import Root
     from .token_auth import TokenSource
@@ -124,8 +125,7 @@ class _GivenTokenAuth(TokenAuth):
         """See `TokenAuth.site_tokens`."""
         return None if self._site is None else self._site.root, self._given
 
-    def describe(self, url: str) -> str:
-        """Which token a request to `url` carries, and why; holds no secret. May ask the server whom it belongs to."""
+    def _describe(self, url: str) -> str:
         if self._site is None or self._router is None:
             return f"{redact_url(url)}: the {self._name}; it goes wherever you send a request, and no redirect takes it along"
         from .site_auth import describe_source
@@ -183,7 +183,7 @@ class EsriUserTokenAuth(_GivenTokenAuth):
         )  # fmt: skip
 
 
-class EsriAPIKeyAuth(_GivenTokenAuth):
+class EsriAPIKeyAuth(InnerAuth, _GivenTokenAuth):
     """An API key (``AAPK...``, ``AAPT...``). Safe to share between threads.
 
     `referer`: one of the key's allowed referrers, where it has such; `None` for the session's. `auth`: another handler
@@ -209,24 +209,5 @@ class EsriAPIKeyAuth(_GivenTokenAuth):
     ) -> None:
         super().__init__(
             api_key, expires=expires, renew=renew, url=url, clock=clock,
-            referer=referer, verify_cert=verify_cert, legacy=legacy, session=session, proxies=proxies,
+            referer=referer, verify_cert=verify_cert, legacy=legacy, session=session, proxies=proxies, auth=auth,
         )  # fmt: skip
-        self._inner: BaseEsriAuth | None = None
-        if auth is not None:
-            from .callables import adopt
-
-            self._inner = adopt(auth)
-
-    def bind(self, open_wire: Callable[[], Wire]) -> None:
-        """See `TokenAuth.bind`; the inner handler signs in through the same session."""
-        super().bind(open_wire)
-        if isinstance(self._inner, TokenAuth):
-            self._inner.bind(open_wire)
-
-    def begin(self, audience: Audience) -> AuthRun:
-        run = super().begin(audience)
-        if self._inner is None:
-            return run
-        from .chain import ChainRun
-
-        return ChainRun([self._inner.begin(audience), run])

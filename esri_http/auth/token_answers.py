@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from ..words.clock import Clock
 
 _LONGEST_LIFE_SECONDS = 10 * 366 * 86400.0
+# Real answers are a hundredth of it.
+_LARGEST_ANSWER = 4 * 1024 * 1024
 _YEAR_10000 = 253402300800.0
 # HTTP statuses of a service that is switched off.
 _CLOSED_STATUSES = frozenset({403, 404, 405, 410})
@@ -50,6 +52,9 @@ def read_json(response: Response, what: str) -> dict[str, Any]:
         )
     answer, failure = None, ""
     try:
+        if len(response.peek(_LARGEST_ANSWER + 1)) > _LARGEST_ANSWER:
+            response.close()
+            raise TokenRequestError(f"It is longer than {_LARGEST_ANSWER} bytes.")
         answer = response.json()
     except EsriHttpError as error:
         failure = str(error)  # not the error itself: what came, perhaps half a token, hangs on it

@@ -104,6 +104,16 @@ class TokenAuth(BaseEsriAuth):
             self._open_wire = self._session.wire_opener(self)
         return self._open_wire()
 
+    def describe(self, url: str) -> str:
+        """Which token a request to `url` carries, and why; holds no secret. May ask the server whom it belongs to."""
+        if self._signed_out:
+            return f"{redact_url(url)}: no token; {type(self).__name__} is signed out"
+        return self._describe(url)
+
+    def _describe(self, url: str) -> str:
+        """The same, while signed in."""
+        return f"{redact_url(url)}: the token of {type(self).__name__}"
+
     # -- sign-out ----------------------------------------------------------------------------------------------------
 
     def logout(self, afterwards: str = ANONYMOUS) -> bool:
@@ -125,8 +135,13 @@ class TokenAuth(BaseEsriAuth):
         """Let the handler sign in again, at the next request, after `logout`."""
         self._signed_out = None
 
+    def check_signed_in(self) -> None:
+        """Raise `SignInError` after `logout`."""
+        if self._signed_out:
+            raise SignInError(f"{type(self).__name__} is signed out; call login(), or take the handler away.")
+
     def _revoke(self) -> bool:
-        """Tell the site that the sign-in is over; whether it took note."""
+        """Tell the site that the sign-in is over; whether it took note. `False` where there is nothing to revoke."""
         return False
 
     def _forget(self) -> None:
@@ -151,9 +166,7 @@ class TokenRun(AuthRun):
         if lookup(request.headers, TOKEN_HEADER) is not None:
             return request  # the caller signed it himself
         source = self._source
-        if self._handler._signed_out:
-            message = f"{type(self._handler).__name__} is signed out; call login(), or take the handler away."
-            raise SignInError(message, url=request.url)
+        self._handler.check_signed_in()
         if source is None:
             source = self._source = self._handler.source_for(request, self._audience, wire)
         if source is None or isinstance(source, NoSource):
@@ -161,7 +174,8 @@ class TokenRun(AuthRun):
         self._token = token = source.current(wire) if self._refused is None else source.renewed(wire, self._refused)
         if token.ssl and request.origin.scheme != "https":
             raise SignInError("The portal allows its tokens over https only; ask for the https:// address.", url=request.url)
-        return attach(request, token.value, self._handler.referer_to_send(wire), self._handler.legacy)
+        referer = token.referer or self._handler.referer_to_send(wire)
+        return attach(request, token.value, referer, self._handler.legacy)
 
     def on_response(self, request: Request, response: Response, wire: Wire) -> Answer:
         error = token_error(response)

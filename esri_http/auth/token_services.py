@@ -25,20 +25,34 @@ class TokenService:
     """Where a site's tokens come from (`url`), and which site that is (`root`).
 
     `server` is the federated server that a portal's service was asked for, or `None`. `origins` are further origins of
-    the same site: a stand-alone server often has its token service on another port.
+    the same site: a stand-alone server often has its token service on another port. `own_roots` are all addresses of the
+    site: `root`, and `others` under which it is known, too.
     """
 
     __slots__ = ("is_portal", "origins", "own_roots", "root", "server", "url")
 
     def __init__(
-        self, url: SplitUrl, root: Root, is_portal: bool, server: Root | None = None, origins: frozenset[Origin] = frozenset()
+        self,
+        url: SplitUrl,
+        root: Root,
+        is_portal: bool,
+        server: Root | None = None,
+        origins: frozenset[Origin] = frozenset(),
+        others: frozenset[Root] = frozenset(),
     ) -> None:
         self.url = url
         self.root = root
         self.is_portal = is_portal
         self.server = server
-        self.origins = origins | {url.origin}
-        self.own_roots = frozenset({root})
+        self.own_roots = others | {root}
+        self.origins = origins | {url.origin} | {own.origin for own in others}
+
+    def root_of(self, origin: Origin, path: str) -> Root | None:
+        """That address of the site that a URL lies inside; `None` where it lies elsewhere."""
+        for own in self.own_roots:
+            if own.holds(origin, path):
+                return own
+        return None
 
 
 def find_service(url: str, wire: Wire, portal: Root | None = None) -> TokenService:
@@ -57,7 +71,7 @@ def find_service(url: str, wire: Wire, portal: Root | None = None) -> TokenServi
         return _checked(TokenService(split, Root(split.origin, match.group(1)), is_portal=False), portal)
     match = _TOKENS_FOLDER.match(path)
     if match:
-        return _checked(_server_service(Root(split.origin, match.group(1))), portal)
+        return _checked(server_service(Root(split.origin, match.group(1))), portal)
     if re.search(r"/(?:sharing|home|portaladmin)(?=/|\Z)", path, re.IGNORECASE):
         return _checked(portal_service(portal_root(split)), portal)
     return _checked(_ask(split, wire, portal), portal)
@@ -70,12 +84,14 @@ def _checked(service: TokenService, portal: Root | None) -> TokenService:
     raise SignInError(f"{service.root} is not the portal {portal}, which the sign-in is for.", url=str(service.root))
 
 
-def portal_service(root: Root) -> TokenService:
-    """The service of the portal at `root`."""
-    return TokenService(SplitUrl(root.origin, f"{root.path}/sharing/rest/generateToken"), root, is_portal=True)
+def portal_service(root: Root, others: frozenset[Root] = frozenset()) -> TokenService:
+    """The service of the portal at `root`, which is known under `others`, too."""
+    url = SplitUrl(root.origin, f"{root.path}/sharing/rest/generateToken")
+    return TokenService(url, root, is_portal=True, others=others)
 
 
-def _server_service(root: Root, announced: SplitUrl | None = None) -> TokenService:
+def server_service(root: Root, announced: SplitUrl | None = None) -> TokenService:
+    """The service of the stand-alone server at `root`; `announced` is where it says that its service is."""
     url = announced or SplitUrl(root.origin, f"{root.path}/tokens/generateToken")
     return TokenService(url, root, is_portal=False)
 
@@ -134,7 +150,7 @@ def _service_of_server(site: Root, info: dict[str, Any], portal: Root | None) ->
         raise SignInError(
             f"{site} has no token service (its rest/info names none); it needs no token or another way to sign in."
         )
-    return _server_service(site, _trusted_form(site, announced))
+    return server_service(site, _trusted_form(site, announced))
 
 
 def _owner(site: Root, owner: str) -> Root:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import threading
-from typing import TYPE_CHECKING, Any, Callable, NamedTuple
+from typing import TYPE_CHECKING, Any, Callable
 
 from ..words.clock import SYSTEM_CLOCK, Clock
 from ..words.errors import EsriHttpError, TokenRequestError
 from ..words.forks import watch_forks
+from ..words.values import Value
 from .flights import Flights
 
 if TYPE_CHECKING:
@@ -33,13 +34,30 @@ def check_token(token: object, url: str | None = None) -> str:
     return token
 
 
-class Fetched(NamedTuple):
-    """What a token service granted: the token, when it dies by the server's clock, and its life in seconds from now."""
+class Fetched(Value):
+    """What a token service granted: the token, when it dies by the server's clock, and its life in seconds from now.
 
-    value: str
-    expires_at: float | None = None
-    lifetime_seconds: float | None = None
-    ssl: bool | None = None
+    `referer`: what the token is bound to, where whoever issued it said so; `None` for that of the handler.
+    """
+
+    __slots__ = ("expires_at", "lifetime_seconds", "referer", "ssl", "value")
+
+    def __init__(
+        self,
+        value: str,
+        expires_at: float | None = None,
+        lifetime_seconds: float | None = None,
+        ssl: bool | None = None,
+        referer: str | None = None,
+    ) -> None:
+        self.value = value
+        self.expires_at = expires_at
+        self.lifetime_seconds = lifetime_seconds
+        self.ssl = ssl
+        self.referer = referer
+
+    def __repr__(self) -> str:
+        return f"<Fetched, expires at {self.expires_at}>"
 
 
 class Token:
@@ -49,7 +67,7 @@ class Token:
     not say; `renew_at` and `dies_at` are moments of the local monotonic clock, or `None` for never.
     """
 
-    __slots__ = ("dies_at", "expires_at", "generation", "renew_at", "ssl", "value")
+    __slots__ = ("dies_at", "expires_at", "generation", "referer", "renew_at", "ssl", "value")
 
     def __init__(
         self,
@@ -60,6 +78,7 @@ class Token:
         self.value = fetched.value
         self.expires_at = fetched.expires_at
         self.ssl = fetched.ssl
+        self.referer = fetched.referer
         self.generation = generation
         self.renew_at: float | None = None
         self.dies_at: float | None = None
@@ -170,7 +189,7 @@ class TokenKeeper:
         token, clock = self._token, self._clock
         # The monotonic clock of another process means nothing there: what travels is a moment of the wall clock.
         dies_at = None if token is None or token.dies_at is None else clock.time() + token.dies_at - clock.monotonic()
-        fetched = None if token is None else Fetched(token.value, token.expires_at, dies_at, token.ssl)
+        fetched = None if token is None else Fetched(token.value, token.expires_at, dies_at, token.ssl, token.referer)
         return {"fetch": self._fetch, "clock": clock, "fetched": fetched}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -179,4 +198,4 @@ class TokenKeeper:
         if fetched is not None:
             dies_at = fetched.lifetime_seconds
             left = None if dies_at is None else max(dies_at - clock.time(), 0.0)
-            self.put(fetched._replace(lifetime_seconds=left))
+            self.put(fetched.replace(lifetime_seconds=left))

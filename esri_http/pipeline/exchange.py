@@ -103,6 +103,14 @@ class ExchangeWire:
         """See `Wire.left_of`."""
         return ExchangeWire(self.call, self.auth, self.audience, self.lane, count)
 
+    def through(self, handler: BaseEsriAuth) -> Wire:
+        """See `Wire.through`."""
+        from ..auth.chain import AuthChain
+
+        left = self._left()
+        chain = AuthChain(handler) if left is None else AuthChain(left, handler)
+        return ExchangeWire(self.call, chain, self.audience, self.lane, len(chain.handlers))
+
     def send(self, request: Request) -> Response:
         """A handler's own request, through the handlers to its left, with none of the caller's headers."""
         call = self.call

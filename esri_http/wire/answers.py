@@ -18,6 +18,8 @@ _MOST_TRAILERS = 100
 _SMALL_READ = 16 * 1024
 _FIRST_PART = 64 * 1024
 # RFC 9112 section 7.1; Python's int() would take signs, blanks, underscores and "0x" as well.
+_FRAMING = frozenset({"content-length", "transfer-encoding"})
+_FRAMING_LENGTHS = frozenset(map(len, _FRAMING))
 _LENGTH = re.compile(r"[0-9]{1,18}\Z")
 _CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]{1,16}[ \t]*(?:;[^\r\n]*)?\r?\n\Z")
 
@@ -33,9 +35,8 @@ class CarefulResponse(http.client.HTTPResponse):
     _given = 0
 
     def __init__(self, sock: Any, method: str | None = None, deadline: Deadline | None = None) -> None:
-        super().__init__(sock, method=method)
-        self._reads = _TimedReads(self.fp.detach(), deadline)
-        self.fp = io.BufferedReader(self._reads)
+        self._reads = _TimedReads(sock, deadline)
+        super().__init__(self._reads, method=method)  # type: ignore[arg-type]
 
     def set_deadline(self, deadline: Deadline | None) -> None:
         """From now on reads fail after `deadline`, however steadily something comes; `None` for no limit."""
@@ -61,6 +62,12 @@ class CarefulResponse(http.client.HTTPResponse):
 
     def _check_framing(self) -> None:
         """Refuse what makes the end of the body a guess (RFC 9112 sections 6.1 to 6.3)."""
+        # The names have 14 and 17 characters; one look at the raw fields spares several look-ups in nearly every answer.
+        framing = [
+            value for name, value in self.headers.raw_items() if len(name) in _FRAMING_LENGTHS and name.lower() in _FRAMING
+        ]
+        if not framing or (len(framing) == 1 and (self.chunked or _LENGTH.match(framing[0]))):
+            return
         lengths = self.headers.get_all("content-length")
         if lengths:
             values = {value.strip(" \t") for field in lengths for value in field.split(",")}
@@ -86,31 +93,34 @@ class CarefulResponse(http.client.HTTPResponse):
         return data
 
 
-class _TimedReads(io.RawIOBase):
+class _TimedReads(socket.SocketIO):
     """A socket's file that is not read after `deadline`. A time-out of the socket alone never ends a trickle."""
 
-    def __init__(self, raw: Any, deadline: Deadline | None) -> None:
-        self._raw = raw
+    def __init__(self, sock: Any, deadline: Deadline | None) -> None:
+        super().__init__(sock, "r")
+        # What makefile() counts, so that the socket stays open for as long as it is read; TLS in TLS wraps the counted one.
+        counted: Any = sock if isinstance(sock, socket.socket) else sock.socket
+        counted._io_refs += 1
         self.deadline = deadline
         self.ended = False
 
-    def readable(self) -> bool:
-        return True
+    def makefile(self, mode: str) -> io.BufferedReader:
+        """Itself, buffered: the standard library's response asks what it takes for a socket."""
+        return io.BufferedReader(self)
 
     def readinto(self, buffer: Any) -> int | None:
-        if self.deadline is not None and not self.deadline.allows(0):
-            raise socket.timeout("the time for the whole call is up")
-        got: int | None = self._raw.readinto(buffer)
+        deadline = self.deadline
+        if deadline is not None and deadline.at is not None:
+            left = deadline.at - deadline.clock.monotonic()
+            if left <= 0:
+                raise socket.timeout("the time for the whole call is up")
+            sock: Any = self._sock  # type: ignore[attr-defined]
+            if left < (sock.gettimeout() or left):
+                sock.settimeout(left)
+        got = super().readinto(buffer)
         if not got:
             self.ended = True
         return got
-
-    def close(self) -> None:
-        self._raw.close()
-        super().close()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._raw, name)
 
 
 class _ChunkLines:

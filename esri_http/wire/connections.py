@@ -43,8 +43,8 @@ class WireHeaders(dict):  # type: ignore[type-arg]
         self.read_timeout = read_timeout
 
     def copy(self) -> WireHeaders:
-        """A copy that keeps the rest; urllib3 copies header fields before it adds the proxy's."""
-        return WireHeaders(self, self.secret_query, self.deadline, self.read_timeout)
+        """Itself: urllib3 copies header fields before it adds the proxy's, and these were made for one request."""
+        return self
 
 
 class ConnectionTie:
@@ -77,6 +77,7 @@ class Watched:
     _deadline: Deadline | None = None
     _read_timeout: float | None = None
     _secret_query = ""
+    _has_body = False
 
     def connect(self) -> None:
         """Connect; raises `ConnectionPinLost` where that would lose a sign-in."""
@@ -93,15 +94,16 @@ class Watched:
 
     def request(self, method: str, url: str, body: Any = None, headers: Any = None, **options: Any) -> None:
         """Send a request; `headers` are `WireHeaders`."""
-        self._take_over(headers)
+        self._take_over(headers, body is not None)
         super().request(method, url, body=body, headers=headers, **options)  # type: ignore[misc]
 
     def request_chunked(self, method: str, url: str, body: Any = None, headers: Any = None) -> None:
         """Send a request whose body has no known length; `headers` are `WireHeaders`."""
-        self._take_over(headers)
+        self._take_over(headers, True)
         super().request_chunked(method, url, body=body, headers=headers)  # type: ignore[misc]
 
-    def _take_over(self, headers: WireHeaders) -> None:
+    def _take_over(self, headers: WireHeaders, has_body: bool) -> None:
+        self._has_body = has_body
         self._secret_query = headers.secret_query
         self._deadline = headers.deadline
         self._read_timeout = headers.read_timeout
@@ -115,13 +117,17 @@ class Watched:
 
     def endheaders(self, *args: Any, **options: Any) -> None:
         """Send the header fields; from here on the read time-out holds."""
-        if self.sock is None:
-            self.connect()
-        self.sock.settimeout(self._read_timeout)
+        if self._has_body:
+            if self.sock is None:
+                self.connect()
+            self.sock.settimeout(self._read_timeout)
         super().endheaders(*args, **options)  # type: ignore[misc]
 
     def send(self, data: Any) -> None:
         """Send `data`, a lot of it in pieces: a time-out holds for each, as it does for each piece that is read."""
+        if not self._has_body:
+            super().send(data)  # type: ignore[misc]
+            return
         try:
             if isinstance(data, bytes) and len(data) > _SEND_BYTES:
                 view = memoryview(data)

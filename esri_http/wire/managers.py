@@ -47,6 +47,6 @@ def _proxy_manager(tls: TlsSettings, proxy: Proxy, options: dict[str, Any]) -> P
         return SocksManager(proxy.url, proxy.username, proxy.password, **options)
     if proxy.uses_tls:
         # The proxy is another server: believed by the same roots, checked for its own name, never shown our certificate.
-        context = tls_context(tls._replace(certificate=None, check_hostname=True))
+        context = tls_context(tls.replace(certificate=None, check_hostname=True))
         options["proxy_ssl_context"] = for_proxy(context, proxy.host)
     return ProxyManager(proxy.url, proxy_headers=proxy.headers(), **options)

@@ -1,7 +1,7 @@
 """TLS contexts: one per setting, built once, shared by every connection and session that has that setting.
 
 A context with certifi's roots costs about 50 ms to build; handing urllib3 a path instead would cost that much again for
-every new connection.
+every new connection. Imports nothing of urllib3, so that the first context can be built while that is being imported.
 """
 
 from __future__ import annotations
@@ -9,22 +9,19 @@ from __future__ import annotations
 import os
 import re
 import ssl
+import threading
 import weakref
-from typing import NamedTuple
-
-from urllib3.util.ssl_ import create_urllib3_context
 
 from ..words.errors import CertificateFileError, ConfigurationError
 from ..words.forks import ProcessLock
 from ..words.settings import ClientCertificate, TlsSettings
 
-_contexts: weakref.WeakValueDictionary[_ContextKey, ssl.SSLContext] = weakref.WeakValueDictionary()
+# By settings and the state of the files behind them.
+_contexts: weakref.WeakValueDictionary[tuple[object, ...], ssl.SSLContext] = weakref.WeakValueDictionary()
+# The last few without an identity are kept, so that the next session does not parse all roots again.
+_kept: list[ssl.SSLContext] = []
+_MOST_KEPT = 4
 _lock = ProcessLock()
-
-
-class _ContextKey(NamedTuple):
-    settings: TlsSettings
-    files: tuple[tuple[object, ...], ...]
 
 
 def tls_context(settings: TlsSettings) -> ssl.SSLContext:
@@ -34,12 +31,32 @@ def tls_context(settings: TlsSettings) -> ssl.SSLContext:
     """
     if not isinstance(settings.verify, (bool, str)):
         return _taken_as_it_is(settings.verify, settings)
-    key = _ContextKey(settings, tuple(_stamp(path) for path in _files(settings)))
+    key = (settings, *(_stamp(path) for path in _files(settings)))
     with _lock:
         context = _contexts.get(key)
         if context is None:
             context = _contexts[key] = _build(settings)
+            if settings.certificate is None:
+                _kept.append(context)
+                del _kept[:-_MOST_KEPT]
     return context
+
+
+def build_ahead(settings: TlsSettings) -> None:
+    """Begin to build the context in a thread, for a request that comes soon; OpenSSL works without Python's lock.
+
+    What goes wrong there goes wrong once more, and is told, when the context is needed.
+    """
+    if settings.verify is not True or (os.cpu_count() or 1) < 2:
+        return
+
+    def build() -> None:
+        try:
+            tls_context(settings)
+        except Exception:
+            pass
+
+    threading.Thread(target=build, name="esri_http-tls", daemon=True).start()
 
 
 def _taken_as_it_is(context: ssl.SSLContext, settings: TlsSettings) -> ssl.SSLContext:
@@ -73,8 +90,12 @@ def _stamp(path: str) -> tuple[object, ...]:
 
 
 def _build(settings: TlsSettings) -> ssl.SSLContext:
-    context = create_urllib3_context()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_COMPRESSION
+    context.hostname_checks_common_name = False
+    # A server may ask for our certificate after the handshake, for some of its paths (RFC 8446 section 4.6.2).
+    context.post_handshake_auth = True
     if settings.verify is False:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

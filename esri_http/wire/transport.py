@@ -16,6 +16,7 @@ from .managers import make_manager
 from .retries import RAISE_AT_ONCE
 from .routes import Route, find_route
 from .streams import WireStream
+from .tls import tls_context
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -96,12 +97,16 @@ class Transport:
             manager = self._managers[route.proxy] = make_manager(self.network.tls, route.proxy)
         return manager
 
+    def warm(self) -> None:
+        """Read the trusted CAs now; the context is kept for the first connection."""
+        tls_context(self.network.tls)
+
     @property
     def without_certificate(self) -> Transport:
         """The same, for servers that are not to see our client certificate; closed together with this one."""
         with self._lock:
             if self._without_certificate is None:
-                network = self.network._replace(tls=self.network.tls._replace(certificate=None))
+                network = self.network.replace(tls=self.network.tls.replace(certificate=None))
                 self._without_certificate = Transport(network)
             return self._without_certificate
 

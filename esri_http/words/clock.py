@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import time
+from time import monotonic as _monotonic
+from time import sleep as _sleep
+from time import time as _time
 
 
 class Clock:
@@ -10,18 +12,16 @@ class Clock:
 
     __slots__ = ()
 
-    def time(self) -> float:
-        """Seconds since the epoch, by the wall clock (it may jump)."""
-        return time.time()
-
-    def monotonic(self) -> float:
-        """Seconds that only ever grow; for deadlines and intervals."""
-        return time.monotonic()
+    # The functions themselves: they are asked several times per request.
+    time = staticmethod(_time)
+    """Seconds since the epoch, by the wall clock (it may jump)."""
+    monotonic = staticmethod(_monotonic)
+    """Seconds that only ever grow; for deadlines and intervals."""
 
     def sleep(self, seconds: float) -> None:
         """Wait for `seconds`; zero or less returns at once."""
         if seconds > 0:
-            time.sleep(seconds)
+            _sleep(seconds)
 
 
 SYSTEM_CLOCK = Clock()

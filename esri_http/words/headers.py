@@ -159,10 +159,10 @@ def lookup(headers: Mapping[str, str], name: str) -> str | None:
     value = headers.get(name)
     if value is not None:
         return value
-    wanted = name.lower()
-    for key, value in headers.items():
-        if key.lower() == wanted:
-            return value
+    wanted, length = name.lower(), len(name)
+    for key in headers:
+        if len(key) == length and key.lower() == wanted:
+            return headers[key]
     return None
 
 

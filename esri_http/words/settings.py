@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from .errors import ConfigurationError
 from .redaction import redact_url
+from .values import Value
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -31,8 +32,9 @@ BYPASS_KEYS = ("no_proxy", "no")
 # What sockets take: about thirty years.
 _LONGEST_DURATION = 1e9
 
-_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._:-]*[A-Za-z0-9_.])?")
-_PROXY_KEY = re.compile(r"(?i:(?:https?|all)(?:://[^/@?#\s]+/?)?|ftp|no|no_proxy)")
+# Compiled when they are needed: few sessions have names or proxies to check.
+_NAME = r"[A-Za-z0-9_](?:[A-Za-z0-9._:-]*[A-Za-z0-9_.])?"
+_PROXY_KEY = r"(?i:(?:https?|all)(?:://[^/@?#\s]+/?)?|ftp|no|no_proxy)"
 
 
 class ClientCertificate:
@@ -71,17 +73,26 @@ class ClientCertificate:
         return f"ClientCertificate({self.certificate!r}, {self.key!r})"
 
 
-class TlsSettings(NamedTuple):
+class TlsSettings(Value):
     """Whom we believe and who we are. Part of the identity of every connection: two settings never share one.
 
     `verify`: `True` (certifi), a path (that bundle or folder instead of certifi), an `SSLContext` (taken as it is), or
     `False`. `ca_bundles`: PEM files or folders trusted besides. `check_hostname=False` keeps the check of the chain.
     """
 
-    verify: VerifyInput = True
-    ca_bundles: tuple[str, ...] = ()
-    check_hostname: bool = True
-    certificate: ClientCertificate | None = None
+    __slots__ = ("ca_bundles", "certificate", "check_hostname", "verify")
+
+    def __init__(
+        self,
+        verify: VerifyInput = True,
+        ca_bundles: tuple[str, ...] = (),
+        check_hostname: bool = True,
+        certificate: ClientCertificate | None = None,
+    ) -> None:
+        self.verify = verify
+        self.ca_bundles = ca_bundles
+        self.check_hostname = check_hostname
+        self.certificate = certificate
 
 
 class RetrySettings:
@@ -99,13 +110,22 @@ class RetrySettings:
         self.custom = custom
 
 
-class NetworkSettings(NamedTuple):
+class NetworkSettings(Value):
     """How a session reaches a server: TLS, proxies, and names for servers that are addressed by IP."""
 
-    tls: TlsSettings = TlsSettings()
-    proxies: tuple[tuple[str, str | None], ...] = ()
-    trust_env: bool = True
-    server_hostname: str | None | tuple[tuple[str, str], ...] = None
+    __slots__ = ("proxies", "server_hostname", "tls", "trust_env")
+
+    def __init__(
+        self,
+        tls: TlsSettings | None = None,
+        proxies: tuple[tuple[str, str | None], ...] = (),
+        trust_env: bool = True,
+        server_hostname: str | None | tuple[tuple[str, str], ...] = None,
+    ) -> None:
+        self.tls = tls or TlsSettings()
+        self.proxies = proxies
+        self.trust_env = trust_env
+        self.server_hostname = server_hostname
 
     def __repr__(self) -> str:
         """Without the proxies, whose addresses may hold a password."""
@@ -216,7 +236,7 @@ def read_server_hostname(names: Any) -> str | None | tuple[tuple[str, str], ...]
     if not names:
         return None
     pairs = names.items() if isinstance(names, dict) else (("", names),)
-    if not all(isinstance(host, str) and isinstance(name, str) and _NAME.fullmatch(name) for host, name in pairs):
+    if not all(isinstance(host, str) and isinstance(name, str) and re.fullmatch(_NAME, name) for host, name in pairs):
         raise ConfigurationError("server_hostname= takes the name in the certificate, or a dict such as {'10.0.0.7': name}.")
     if isinstance(names, dict):
         return tuple(sorted((host.lower().strip("[]"), name.lower()) for host, name in pairs))
@@ -232,7 +252,7 @@ def read_proxies(proxies: Any) -> tuple[tuple[str, str | None], ...]:
     for key, value in proxies.items():
         if not isinstance(key, str) or not (value is None or isinstance(value, str)):
             raise ConfigurationError("proxies= maps a scheme or scheme://host to the URL of a proxy, or to None for none.")
-        if not _PROXY_KEY.fullmatch(key):
+        if not re.fullmatch(_PROXY_KEY, key):
             raise ConfigurationError(f"{redact_url(key)} in proxies= is none of http, https, all, https://one.host, no_proxy.")
     return tuple(sorted((key.lower().rstrip("/"), value or None) for key, value in proxies.items()))
 

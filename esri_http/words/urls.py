@@ -6,6 +6,7 @@ RFC 3986 is read strictly: what two parsers could read differently is refused, n
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from .origins import DEFAULT_PORTS, Origin, SplitUrl
 
@@ -22,13 +23,16 @@ def split_url(url: str) -> SplitUrl:
     Raises `InvalidUrlError` for everything else: no scheme, other schemes, control characters, a backslash or an escape
     in the authority, a port out of range, a host that is none.
     """
+    return _split(url) if isinstance(url, str) else _split_carefully(url)
+
+
+@lru_cache(maxsize=256)
+def _split(url: str) -> SplitUrl:
     return _split_plainly(url) or _split_carefully(url)
 
 
-def _split_plainly(url: object) -> SplitUrl | None:
+def _split_plainly(url: str) -> SplitUrl | None:
     """Nearly every URL, taken apart with little work; `None` for one that needs care."""
-    if not isinstance(url, str):
-        return None
     scheme, mark, rest = url.partition("://")
     if not mark or scheme not in DEFAULT_PORTS or _ODD.search(rest):
         return None

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from esri_http import EsriGenTokenAuth, EsriSession
+from esri_http import EsriBuiltInAuth, EsriGenTokenAuth, EsriOAuth2Auth, EsriPKCEAuth, EsriSession
 from esri_http.testing import EmbeddedPortal
 from esri_http.wire.tls import tls_context
 from esri_http.words.settings import TlsSettings
@@ -58,5 +58,39 @@ def amy(fake_clock: FakeClock) -> Callable[..., EsriGenTokenAuth]:
     def make(portal: EmbeddedPortal, url: str | None = None, **options: Any) -> EsriGenTokenAuth:
         given = {"username": "amy", "password": portal.password("amy"), "clock": fake_clock, **options}
         return EsriGenTokenAuth(url or portal.token_url, **given)
+
+    return make
+
+
+@pytest.fixture
+def built_in(portal: EmbeddedPortal, fake_clock: FakeClock) -> Callable[..., EsriBuiltInAuth]:
+    """`built_in(username="amy", **options)`: a sign-in with user name and password, the right ones unless told otherwise."""
+
+    def make(username: str = "amy", **options: Any) -> EsriBuiltInAuth:
+        given = {"url": portal.portal_url, "password": portal.password(username), "clock": fake_clock, **options}
+        return EsriBuiltInAuth(username=username, **given)
+
+    return make
+
+
+@pytest.fixture
+def by_oauth(portal: EmbeddedPortal, fake_clock: FakeClock) -> Callable[..., EsriOAuth2Auth]:
+    """`by_oauth(**options)`: OAuth with the registered app "app1", whose secret is "app1-secret"."""
+    portal.register_app("app1", "app1-secret", ["http://127.0.0.1/callback", "urn:ietf:wg:oauth:2.0:oob"])
+
+    def make(**options: Any) -> EsriOAuth2Auth:
+        given = {"base_url": portal.portal_url + "/sharing/rest", "client_id": "app1", "clock": fake_clock, **options}
+        return EsriOAuth2Auth(**given)
+
+    return make
+
+
+@pytest.fixture
+def by_pkce(portal: EmbeddedPortal, fake_clock: FakeClock) -> Callable[..., EsriPKCEAuth]:
+    """`by_pkce(**options)`: amy's scripted sign-in with a proof key."""
+
+    def make(**options: Any) -> EsriPKCEAuth:
+        given = {"url": portal.portal_url, "username": "amy", "password": "amys-secret", "clock": fake_clock, **options}
+        return EsriPKCEAuth(**given)
 
     return make

@@ -14,6 +14,7 @@ from esri_http.testing import Answer, EmbeddedPortal, Request
 from tests.support.peers import RecordedRequest, Reply, json_reply
 
 PATIENCE = 20.0
+SELF = "/sharing/rest/community/self?f=json"
 
 
 def in_threads(count: int, work: Callable[[int], Any]) -> list[Any]:
@@ -49,6 +50,11 @@ def sign_ins(portal: EmbeddedPortal) -> int:
 def exchanges(portal: EmbeddedPortal) -> int:
     """How often a portal token was exchanged for one of a server."""
     return sum(request.path.endswith("/generateToken") and "serverUrl" in request.form for request in portal.requests)
+
+
+def trail(portal: EmbeddedPortal, since: int = 0) -> list[str]:
+    """What came in, by the last part of each path; without the first `since` requests."""
+    return [request.path.rpartition("/")[2] for request in portal.requests[since:]]
 
 
 def token_sent(request: Any) -> str | None:

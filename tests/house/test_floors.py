@@ -25,6 +25,8 @@ MAY_USE = {
     "spnego": {"auth"},
     "cryptography": {"auth", "wire", "testing"},
     "keyring": {"auth", ""},
+    "arcpy": {"auth"},
+    "arcgis_notebooks_auth": {"auth"},
     "pytest": {"testing"},
     "tqdm": {"", "messages", "pipeline"},
 }

@@ -87,8 +87,13 @@ def test_sixteen_threads_get_their_own_answers_over_a_bounded_number_of_connecti
     assert len(echo.requests) == THREADS * 25
 
 
-def test_cold_threads_make_one_transport_and_one_tls_context(handler_peer: Any, ca: Any, monkeypatch: Any) -> None:
+def test_cold_threads_make_one_transport_and_one_tls_context(
+    handler_peer: Any, ca: Any, monkeypatch: Any, tmp_path: Any
+) -> None:
+    import shutil
     import ssl
+
+    roots = shutil.copy(ca.file, tmp_path / "a file whose context nobody has made yet.pem")
 
     made: list[Any] = []
     loading = ssl.SSLContext.load_verify_locations
@@ -105,7 +110,7 @@ def test_cold_threads_make_one_transport_and_one_tls_context(handler_peer: Any, 
         ready.wait(10)
         return session.get(peer.url_for(host="localhost")).ok
 
-    with EsriSession(verify_cert=str(ca.file)) as session:
+    with EsriSession(verify_cert=str(roots)) as session:
         assert on_threads(THREADS, work) == [True] * THREADS
         assert len(transports(session)) == 1
     assert len(set(map(id, made))) == len(made) == 1

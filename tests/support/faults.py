@@ -12,9 +12,7 @@ from typing import Any, Union
 import pytest
 
 from esri_http import EsriSession
-from esri_http.wire.tls import tls_context
 from esri_http.words.errors import EsriHttpError
-from esri_http.words.settings import TlsSettings
 
 from .http_messages import answer
 from .plumbing import ClientGone, Connection
@@ -24,8 +22,6 @@ SECRET = "s3cr3t-t0ken"
 PATH = f"/rest/data?token={SECRET}&where=OBJECTID"
 HEADERS = {"X-Esri-Authorization": f"Bearer {SECRET}"}
 PROMPT_SECONDS = 5.0
-# Sessions share the context of equal settings while anybody holds it; reading the roots for each test takes longer than it.
-_KEPT = tls_context(TlsSettings())
 
 Ending = Callable[[Connection], Any]
 Script = Callable[[Connection], None]

@@ -294,11 +294,20 @@ class TestUnwantedBodies:
 
         return script
 
-    @pytest.mark.parametrize("piece", [b"", b"x" * 65536], ids=["silent", "endless"])
     @pytest.mark.parametrize(
-        "framing", [{}, {"Content-Length": "60000000"}, {"Content-Length": "50"}, {"Transfer-Encoding": "chunked"}]
+        "status, piece, framing",
+        [
+            (302, b"x" * 65536, {}),
+            (302, b"x" * 65536, {"Content-Length": "60000000"}),
+            (302, b"x" * 65536, {"Transfer-Encoding": "chunked"}),
+            (302, b"", {}),
+            (302, b"", {"Content-Length": "60000000"}),
+            (302, b"", {"Content-Length": "50"}),
+            (302, b"", {"Transfer-Encoding": "chunked"}),
+            (503, b"x" * 65536, {"Transfer-Encoding": "chunked"}),
+            (503, b"", {"Content-Length": "50"}),
+        ],
     )
-    @pytest.mark.parametrize("status", [302, 503])
     def test_a_body_without_end_is_not_waited_for(
         self, scripted_peer: Any, fake_clock: FakeClock, framing: Any, piece: bytes, status: int
     ) -> None:

@@ -136,7 +136,13 @@ class TestText:
 
     @pytest.mark.parametrize(
         "body, encoding",
-        [(b"a", "utf-8"), ("ü".encode(), "utf-8"), (b"\xfc", "iso-8859-1"), (codecs.BOM_UTF8, "utf-8-sig"), ("ü".encode("utf-16"), "utf-16")],
+        [
+            (b"a", "utf-8"),
+            ("ü".encode(), "utf-8"),
+            (b"\xfc", "iso-8859-1"),
+            (codecs.BOM_UTF8, "utf-8-sig"),
+            ("ü".encode("utf-16"), "utf-16"),
+        ],
     )
     def test_the_apparent_encoding_is_what_fits(self, handler_peer: Any, body: bytes, encoding: str) -> None:
         response = fetched(handler_peer, body, "text/plain")
@@ -198,9 +204,16 @@ def check_clean_shown(error: Any) -> None:
 
 class TestPickles:
     def test_it_keeps_all_but_connection_cookies_and_secrets(self, handler_peer: Any) -> None:
-        fields = [("Content-Type", "text/plain; charset=latin-1"), ("Set-Cookie", "id=c00kie"), ("Link", "<a>; rel=x"), ("Link", "<b>")]
+        fields = [
+            ("Content-Type", "text/plain; charset=latin-1"),
+            ("Set-Cookie", "id=c00kie"),
+            ("Link", "<a>; rel=x"),
+            ("Link", "<b>"),
+        ]
         peer = handler_peer(
-            lambda request: Reply(302, {"Location": "/end"}) if request.path == "/" else Reply(200, fields, "ü".encode("latin-1"))
+            lambda request: (
+                Reply(302, {"Location": "/end"}) if request.path == "/" else Reply(200, fields, "ü".encode("latin-1"))
+            )
         )
         with session() as client:
             for stream in (False, True):

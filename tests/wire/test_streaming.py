@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from esri_http import EsriSession, EsriUserTokenAuth
+from esri_http import EsriUserTokenAuth
 from esri_http.words.errors import ConnectionLostError, InvalidRequestError
 
 from ..support.faults import SECRET, answers_well, check_usable, fails_with, says, session
@@ -260,7 +260,9 @@ class TestPieces:
         text = "Zürich, 東京, 🗺, Ελλάδα " * 50
         for charset in ("utf-8", "utf-16", "euc-jp"):
             body = text.encode(charset, "replace")
-            peer = handler_peer(lambda request, body=body, c=charset: Reply(200, {"Content-Type": f"text/plain; charset={c}"}, body))
+            peer = handler_peer(
+                lambda request, body=body, c=charset: Reply(200, {"Content-Type": f"text/plain; charset={c}"}, body)
+            )
             with session() as client:
                 pieces = list(client.get(peer.url, stream=True).iter_content(size, decode_unicode=True))
             assert all(isinstance(piece, str) for piece in pieces)

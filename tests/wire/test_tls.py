@@ -473,11 +473,11 @@ def test_equal_settings_share_one_context_and_others_do_not(ca: CertificateAutho
     assert tls_context(TlsSettings(ca_bundles=(ca.file,))) is context
     certificate = EsriSession(cert=ca.client().combined_file)._network.tls.certificate
     others = [
-        settings._replace(check_hostname=False),
-        settings._replace(verify=False),
-        settings._replace(verify=ca.file),
-        settings._replace(ca_bundles=(ca.file, ca.stranger_file)),
-        settings._replace(certificate=certificate),
+        settings.replace(check_hostname=False),
+        settings.replace(verify=False),
+        settings.replace(verify=ca.file),
+        settings.replace(ca_bundles=(ca.file, ca.stranger_file)),
+        settings.replace(certificate=certificate),
     ]
     contexts = [context, *map(tls_context, others)]
     assert len({id(context) for context in contexts}) == len(contexts)
@@ -510,12 +510,22 @@ def test_a_ca_file_that_changed_is_read_anew(handler_peer: MakeHandler, ca: Cert
         assert trusting.get(peer.url).ok
 
 
-def test_a_context_lives_only_as_long_as_somebody_uses_it(ca: CertificateAuthority, tmp_path: Path) -> None:
+def test_the_last_contexts_are_kept_for_the_next_session_and_those_with_an_identity_never(
+    ca: CertificateAuthority, tmp_path: Path
+) -> None:
     import gc
     import weakref
 
-    path = tmp_path / "ca.pem"
-    shutil.copy(ca.file, path)
-    watched = weakref.ref(tls_context(TlsSettings(verify=str(path))))
+    def watched(number: int, **settings: object) -> weakref.ref[ssl.SSLContext]:
+        path = tmp_path / f"ca{number}.pem"
+        shutil.copy(ca.file, path)
+        return weakref.ref(tls_context(TlsSettings(verify=str(path), **settings)))  # type: ignore[arg-type]
+
+    certificate = EsriSession(cert=ca.client().combined_file)._network.tls.certificate
+    identified = watched(0, certificate=certificate)
+    contexts = [watched(number) for number in range(1, 10)]
     gc.collect()
-    assert watched() is None
+    assert identified() is None
+    alive = [context() is not None for context in contexts]
+    assert alive == sorted(alive)
+    assert 1 <= sum(alive) <= 4
