@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 
-from .auth.generate_token import EsriGenTokenAuth
-from .auth.static_tokens import EsriAPIKeyAuth, EsriUserTokenAuth
+from .demo_cases import CASES, Case
 from .session import EsriSession
 from .words.errors import EsriHttpError
 
@@ -15,16 +14,6 @@ if TYPE_CHECKING:
 
 _PAGE = 50
 _COLUMNS = ("scheme", "handler", "signed in as", "requests", "features", "ms")
-
-
-class Case(NamedTuple):
-    """One way to sign in, and the layer that it is shown with."""
-
-    scheme: str
-    handler: Callable[[EmbeddedPortal], Any]
-    layer: Callable[[EmbeddedPortal], str]
-    who: Callable[[EsriSession, EmbeddedPortal], str]
-    revoke: Callable[[EmbeddedPortal], object] | None = None
 
 
 class Row(NamedTuple):
@@ -37,47 +26,6 @@ class Row(NamedTuple):
     features: int
     milliseconds: int
     problem: str = ""
-
-
-def _server_token(portal: EmbeddedPortal) -> str:
-    return portal.issue_token("amy", minutes=60, referer="http", server_url=portal.server_url)
-
-
-def _ask_portal(session: EsriSession, portal: EmbeddedPortal) -> str:
-    answer = session.get(f"{portal.portal_url}/sharing/rest/community/self", params={"f": "json"})
-    return str(answer.json().get("username", "(anonymous)"))
-
-
-def _ask_handler(session: EsriSession, portal: EmbeddedPortal) -> str:
-    """A stand-alone server has nobody to ask; that it served a secured layer is the proof."""
-    return str(session.auth.username)
-
-
-CASES = (
-    Case("none (a public layer)", lambda portal: None, lambda portal: portal.public_layer_url, _ask_portal),
-    Case(
-        "token of one's own",
-        lambda portal: EsriUserTokenAuth(_server_token(portal), referer="http", renew=lambda: _server_token(portal)),
-        lambda portal: portal.layer_url,
-        lambda session, portal: "amy (its owner)",
-        lambda portal: portal.revoke_all_tokens(),
-    ),
-    Case("API key", lambda portal: EsriAPIKeyAuth(portal.issue_api_key("amy")), lambda portal: portal.layer_url, _ask_portal),
-    Case(
-        "generateToken, federated",
-        lambda portal: EsriGenTokenAuth(portal.token_url, username="amy", password="amys-secret"),
-        lambda portal: portal.layer_url,
-        _ask_portal,
-        lambda portal: portal.revoke_all_tokens(),
-    ),
-    Case(
-        "generateToken, stand-alone",
-        lambda portal: EsriGenTokenAuth(portal.standalone_url, username="amy", password="amys-secret"),
-        lambda portal: portal.standalone_layer_url,
-        _ask_handler,
-        lambda portal: portal.standalone_tokens.revoke_all(),
-    ),
-)
 
 
 def run() -> int:
@@ -101,8 +49,9 @@ def run() -> int:
 def _try(case: Case, portal: EmbeddedPortal, expected: int) -> Row:
     before = len(portal.requests)
     started = time.perf_counter()
-    handler, user, features, problem = case.handler(portal), "", 0, ""
+    handler, user, features, problem = None, "", 0, ""
     try:
+        handler = case.handler(portal)
         with EsriSession(auth=handler, ca_bundles=portal.ca_file or None) as session:
             features = len(read_layer(session, case.layer(portal), lambda: case.revoke and case.revoke(portal)))
             user = case.who(session, portal)

@@ -126,12 +126,16 @@ def _with_context(ca: CertificateAuthority, options: dict[str, Any]) -> dict[str
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     """A test against a real server may be skipped where that server is not installed, but not where it has to be.
 
-    Mark such a test ``@pytest.mark.real_server("name")`` and let it skip; with ``REAL_SERVERS=required`` in the
-    environment, as in CI, the skip counts as a failure.
+    Mark such a test ``@pytest.mark.real_server("name")`` and let it skip, with a reason that says how to get the server. The
+    skips of a file are one line of the summary; with ``REAL_SERVERS=required`` in the environment, as in
+    ``make test-servers``, they are failures.
     """
     outcome = yield
     report = outcome.get_result()
-    required = os.environ.get("REAL_SERVERS") == "required"
-    if required and report.skipped and not hasattr(report, "wasxfail") and item.get_closest_marker("real_server"):
+    if not report.skipped or hasattr(report, "wasxfail") or not item.get_closest_marker("real_server"):
+        return
+    file, _, reason = report.longrepr
+    report.longrepr = (file, None, reason)
+    if os.environ.get("REAL_SERVERS") == "required":
         report.outcome = "failed"
-        report.longrepr = f"{item.nodeid} was skipped, but real servers are required: {report.longrepr}"
+        report.longrepr = f"{item.nodeid} was skipped, but real servers are required: {reason}"

@@ -106,7 +106,7 @@ class ChainRun(AuthRun):
 
 
 class InnerRun(ChainRun):
-    """For a handler that brought another: the inner handler's run and then the token's, which sends through the inner handler."""
+    """For a handler that brought another one: the other one runs first, and the token is sent for through it."""
 
     def __init__(self, inner: BaseEsriAuth, inner_run: AuthRun, run: AuthRun) -> None:
         super().__init__([inner_run, run])

@@ -16,7 +16,7 @@ def one_time_code(source: CodeSource, clock: Clock) -> str:
     """The code to show now. `source`: the base32 seed that the portal showed as a key, or a callable that returns a code."""
     code = source() if callable(source) else totp(source or "", clock.time())
     digits = str(code).replace(" ", "").strip()
-    if not digits.isdigit() or not 4 <= len(digits) <= 10:
+    if not (digits.isascii() and digits.isdigit()) or not 4 <= len(digits) <= 10:
         raise ConfigurationError("mfa_code= must give a code of digits, such as 123456.")
     return digits
 

@@ -8,6 +8,7 @@ from ..messages.request import Request
 from ..words.errors import ArcGISLoginError, EsriHttpError, InteractionRequiredError, SignInError, TokenRequestError
 from ..words.redaction import redact_url
 from ..words.urls import resolve_url
+from .oauth_app import OOB
 from .one_time_codes import one_time_code
 from .pkce import same_state
 from .sign_in_pages import Page
@@ -66,7 +67,7 @@ class FormSignIn:
             answer = page.answer(redirect_uri)
             if "error" in answer:
                 raise self._app_refused(_words_of(answer))
-            return self._code_in(answer or self._after_password(page, redirect_uri), state)
+            return self._code_in(answer, redirect_uri, state) if answer else self._after_password(page, redirect_uri, state)
         except SignInError as error:
             hide_secrets(error, (self._password, state))
             raise
@@ -88,8 +89,8 @@ class FormSignIn:
             split = following
         raise TokenRequestError(f"The sign-in page of {self._app.portal} redirects without end.")
 
-    def _after_password(self, page: Page, redirect_uri: str) -> dict[str, str]:
-        """The end of the sign-in whose form is `page`.
+    def _after_password(self, page: Page, redirect_uri: str, state: str) -> str:
+        """The code at the end of the sign-in whose form is `page`.
 
         What is not understood after the password counts as its refusal, unless the portal is out of order: only then is it
         safe that no account gets locked.
@@ -99,13 +100,13 @@ class FormSignIn:
             answer = self._walk(self._post_password(page), redirect_uri)
             if "error" in answer:
                 raise TokenRequestError(f"{self._app.portal} ended the sign-in: {_words_of(answer)}.", error=answer["error"])
-            return answer
+            return self._code_in(answer, redirect_uri, state)
         except TokenRequestError as error:
             if error.code is not None and error.code >= 500:
                 raise
-            raise ArcGISLoginError(
-                f"{error} User name and password are not tried again, so that no account is locked.", error=error.error
-            ) from None
+            failure = error
+        words = f"{failure} User name and password are not tried again, so that no account is locked."
+        raise ArcGISLoginError(words, error=failure.error)
 
     def _post_password(self, page: Page) -> Page:
         fields = {"oauth_state": page.oauth_state, "username": self._username, "password": self._password, "user_orgkey": ""}
@@ -200,9 +201,9 @@ class FormSignIn:
             raise TokenRequestError(f"{page.shown} is out of order: HTTP {page.status}.", url=page.shown, code=page.status)
         return page
 
-    def _code_in(self, answer: dict[str, str], state: str) -> str:
-        """The code in the end of a sign-in, if it is the end of ours."""
-        if "state" in answer and not same_state(state, answer["state"]):
+    def _code_in(self, answer: dict[str, str], redirect_uri: str, state: str) -> str:
+        """The code in the end of a sign-in, if it is the end of ours; what is shown to be copied has no state."""
+        if ("state" in answer or redirect_uri != OOB) and not same_state(state, answer.get("state")):
             raise TokenRequestError(f"{self._app.portal} answered with another sign-in's state; the code is not used.")
         return answer["code"]
 

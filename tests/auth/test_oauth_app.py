@@ -44,7 +44,8 @@ def test_a_grant_is_read_with_all_that_is_in_it():
     }  # fmt: skip
     grant = read_grant(answered(answer), answer)
     assert grant == Grant("a-token", 1800.0, "r-token", 1209600.0, "amy", True)
-    assert grant.fetched(1000.0) == ("a-token", 2800.0, 1800.0, True)
+    fetched = grant.fetched(1000.0)
+    assert (fetched.value, fetched.expires_at, fetched.lifetime_seconds, fetched.ssl) == ("a-token", 2800.0, 1800.0, True)
     assert_hidden(["a-token", "r-token"], grant)
 
 
