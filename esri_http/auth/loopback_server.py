@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..words.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 ADDRESS = "127.0.0.1"
 # When there are more, the oldest has to go. Browsers open some in advance, which say nothing for a while.
@@ -109,7 +109,7 @@ class LoopbackServer:
         self._selector.register(self._listening, selectors.EVENT_READ)
         self._selector.register(self._stopped, selectors.EVENT_READ)
 
-    def requests(self) -> Iterator[tuple[LoopbackConnection, LoopbackRequest | None]]:
+    def requests(self) -> Generator[tuple[LoopbackConnection, LoopbackRequest | None], None, None]:
         """Each request (`None`: one that cannot be read) with the connection to answer on. Closes everything at its end."""
         try:
             while True:

@@ -6,7 +6,7 @@ import json
 import os
 from typing import Any, NamedTuple
 
-from ..words.errors import ConfigurationError, EsriHttpError, TokenRequestError, missing_package
+from ..words.errors import ConfigurationError, EsriHttpError, MissingPackageError, TokenRequestError
 from ..words.urls import split_url
 from .handed_over import HandedOver, HandedOverAuth, read_handed
 from .inner import InnerAuth
@@ -112,9 +112,9 @@ def _read(path: str) -> _AuthFile:
     """The file's fields. No error shows anything of what is in it."""
     fields = _fields(path)
     portals = _portal(fields, "privatePortalUrl", path), _portal(fields, "publicPortalUrl", path)
-    token = fields.get("token")
-    return _AuthFile(portals, _text(fields, "referer", path), token, not token and bool(fields.get("encryptedToken")),
-        fields.get("expiration"))  # fmt: skip
+    referer, token = _text(fields, "referer", path), fields.get("token")
+    is_encrypted = not token and bool(fields.get("encryptedToken"))
+    return _AuthFile(portals, referer, token, is_encrypted, fields.get("expiration"))
 
 
 def _fields(path: str) -> dict[str, Any]:
@@ -155,7 +155,12 @@ def _decoded(path: str) -> Any:
     try:
         import arcgis_notebooks_auth
     except ImportError:
-        raise missing_package(_DECODER, f"The encrypted token in {path}") from None
+        # No word of pip: the package comes from Esri alone, and who knows what an index has by that name.
+        raise MissingPackageError(
+            f"The token in {path} is encrypted, and only Esri's package {_DECODER} can decode it; it is part of the runtime of"
+            " ArcGIS Notebook Server and is not in this Python. Run the notebook there, or sign in another way.",
+            package=_DECODER,
+        ) from None
     failure = ""
     try:
         return arcgis_notebooks_auth.get_token(path)

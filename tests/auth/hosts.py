@@ -44,8 +44,9 @@ def sign_in(
 def in_its_own_process(program: str, *arguments: Any, stand_ins: bool = True, **environment: str) -> Any:
     """What `program` prints, as JSON, run by a Python of its own; `arguments` (JSON) are its `given`."""
     folders = [str(ROOT)] + ([str(STAND_INS)] if stand_ins else [])
+    program = "import json, sys\ngiven = json.loads(sys.argv[1])\n" + program
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", "import json, sys\ngiven = json.loads(sys.argv[1])\n" + program, json.dumps(arguments)],
+        [sys.executable, "-W", "error", "-c", program, json.dumps(arguments)],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(folders), **environment},
         stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=50,
     )  # fmt: skip

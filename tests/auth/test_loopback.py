@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from esri_http.auth.loopback import LoopbackListener
+from esri_http.auth.loopback_server import LoopbackRequest, LoopbackServer
 from esri_http.words.clock import Deadline
 from esri_http.words.errors import ConfigurationError, DeadlineExceededError, InteractionRequiredError
 from tests.support.clock import FakeClock
@@ -291,6 +292,24 @@ def test_one_thread_and_few_connections_are_all_that_many_browsers_get(listener:
         assert rest_of(silent[0]) == b""  # the oldest had to go
     finally:
         for browser in silent:
+            browser.close()
+
+
+def test_a_connection_that_had_to_go_may_have_said_something_at_that_moment() -> None:
+    server = LoopbackServer()
+    requests = server.requests()
+    request = f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n\r\n".encode()
+    browsers = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(32)]
+    try:
+        browsers[-1].sendall(request)
+        next(requests)  # all are accepted, and nothing is read until the next one is asked for
+        browsers.append(socket.create_connection(("127.0.0.1", server.port)))
+        browsers[0].sendall(b"GET")
+        browsers[-1].sendall(request)
+        assert next(requests)[1] == LoopbackRequest("GET", f"127.0.0.1:{server.port}", "/", "")
+    finally:
+        requests.close()
+        for browser in browsers:
             browser.close()
 
 

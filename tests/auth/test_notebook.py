@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-from esri_http import EsriNotebookAuth, EsriNotebookFileAuth
+from esri_http import BaseEsriAuth, EsriNotebookAuth, EsriNotebookFileAuth
 from esri_http.testing import EmbeddedPortal
 from esri_http.words.errors import ArcGISLoginError, ConfigurationError, MissingPackageError, SignInError, TokenRequestError
 from tests.auth.helpers import assert_hidden, exchanges, guarded, in_threads, token_sent
@@ -80,6 +80,15 @@ class TestGivenToken:
         session = open_session(EsriNotebookAuth("notebook-token", auth=("front", "door-password")))
         assert session.get(peer.url_for("/x")).ok
         assert peer.requests[0].headers["Authorization"].startswith("Basic ")
+
+    @pytest.mark.parametrize("in_a_chain", [False, True])
+    def test_what_it_sends_itself_goes_through_the_inner_handler_too(self, portal, open_session, in_a_chain):
+        token = portal.issue_token("amy", referer=REFERER)
+        auth = EsriNotebookAuth(token, REFERER, ("front", "door-password"), url=portal.portal_url)
+        session = open_session(BaseEsriAuth() + auth if in_a_chain else auth)
+        assert session.get(portal.layer_url + "?f=json").json()["type"] == "Feature Layer"
+        assert len(portal.requests) == 3
+        assert all((request.headers.get("Authorization") or "").startswith("Basic ") for request in portal.requests)
 
 
 # -- the file --------------------------------------------------------------------------------------------------------
@@ -278,8 +287,10 @@ def test_the_inner_handler_stands_nearer_the_wire_for_the_exchange_too(write, ha
     write()
     session = open_session(handler(auth=("front", "door-password"), verify_cert=True))
     assert session.get(portal.layer_url + "?f=json").json()["type"] == "Feature Layer"
-    assert all((request.headers["Authorization"] or "").startswith("Basic ") for request in portal.requests)
-    assert session.auth.token_for(portal.server_url)
+    open_session(auth := handler(auth=("front", "door-password")))
+    assert auth.token_for(portal.server_url)
+    assert exchanges(portal) == 2
+    assert all((request.headers.get("Authorization") or "").startswith("Basic ") for request in portal.requests)
 
 
 def test_the_portal_is_asked_who_is_signed_in_where_that_is_wanted(write, handler, portal, open_session):
@@ -309,7 +320,7 @@ class TestEncryptedToken:
     def test_without_the_package_it_is_an_error_that_names_it(self, write, handler, portal, open_session, monkeypatch):
         monkeypatch.setitem(sys.modules, "arcgis_notebooks_auth", None)
         write(token=None, encryptedToken=SECRET)
-        with pytest.raises(MissingPackageError, match="needs the package arcgis_notebooks_auth") as caught:
+        with pytest.raises(MissingPackageError, match="only Esri's package arcgis_notebooks_auth") as caught:
             who(open_session(handler()), portal.portal_url)
         assert_hidden([SECRET], caught.value)
         assert portal.requests == []
