@@ -177,7 +177,9 @@ class EsriSession(SessionSettings):
         if auth is not None:
             return self._bound(auth)
         if split.userinfo:
-            return _userinfo_auth(split)
+            from .auth.basic import auth_of_userinfo
+
+            return auth_of_userinfo(split)
         if self._auth is not None or not self._network.trust_env:
             return self._auth
         origin = split.origin
@@ -344,12 +346,3 @@ def _read_hooks(hooks: Any) -> Callable[[Response], Any]:
     from .pipeline.hooks import read_hooks
 
     return read_hooks(hooks)
-
-
-def _userinfo_auth(split: SplitUrl) -> BaseEsriAuth:
-    from urllib.parse import unquote
-
-    from .auth.basic import EsriBasicAuth
-
-    username, _, password = split.userinfo.partition(":")
-    return EsriBasicAuth(None, unquote(username), unquote(password), url=str(split.origin))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..words.errors import ConfigurationError
 from ..words.headers import lookup
-from ..words.origins import Origin
+from ..words.origins import Origin, SplitUrl
 from ..words.urls import origin_of
 from .base import INERT, Audience, AuthRun, BaseEsriAuth
 
@@ -56,3 +56,11 @@ class _BasicRun(AuthRun):
         if lookup(request.headers, "Authorization") is not None:
             return request
         return request.with_header("Authorization", self._field)
+
+
+def auth_of_userinfo(split: SplitUrl) -> EsriBasicAuth:
+    """Basic for the user info in a URL (RFC 3986 section 3.2.1), for that URL's origin alone."""
+    from urllib.parse import unquote
+
+    username, _, password = split.userinfo.partition(":")
+    return EsriBasicAuth(None, unquote(username), unquote(password), url=str(split.origin))

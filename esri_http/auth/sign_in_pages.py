@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _LONGEST_PAGE = 512 * 1024
 _LONGEST_CODE = 4096
 _SUCCESS = re.compile(r"SUCCESS\s+code=([^\s<&\"']{1,4096})")
-_TITLE = re.compile(r"<title>([^<]{0,500})", re.IGNORECASE)
+_TITLE = re.compile(r"<title>([^<]{0,5000})", re.IGNORECASE)
 _ERROR_TEXT = re.compile(r"(Invalid (?:client_id|redirect_uri|response_type)|redirect_uri not specified)", re.IGNORECASE)
 _FORM_ACTION = re.compile(r"""action\s*=\s*["']([^"'\s]{1,2000})["']""", re.IGNORECASE)
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from esri_http import EsriGenTokenAuth, EsriUserTokenAuth
+from esri_http import EsriGenTokenAuth, EsriOAuth2Auth, EsriUserTokenAuth
 from esri_http.words.errors import ArcGISLoginError, SignInError, TokenRequestError
 from tests.auth.helpers import guarded, token_sent
 from tests.support.peers import Reply, json_reply
@@ -72,6 +72,25 @@ PORTALS = {
     "info-agol-sharing.json": "https://www.arcgis.com",
 }
 NO_INFO = ["info-sharing-without-f.html"]
+GRANTS = {
+    "oauth-exchange-refresh.json": (1800.0, "jsmith", True, 7199.0),
+    "oauth-refresh.json": (60.0, " c@sey", None, None),
+    "oauth-client-credentials.json": (7200.0, None, None, None),
+    "oauth-collector.json": (99800.0, "user", None, None),
+    "oauth-plain.txt": (1800.0, "jsmith", True, None),
+}
+REFUSED_GRANTS = {
+    "oauth-bad-client.json": (400, "invalid_client_id", "Invalid client_id"),
+    "oauth-bad-secret.json": (400, "invalid_request", "Invalid client_secret"),
+    "oauth-refresh-expired.json": (498, "invalid_request", "refresh_token expired"),
+    "oauth-refresh-invalid.json": (498, "invalid_request", "Invalid refresh_token"),
+}
+DEAD_REFRESH_TOKENS = ["oauth-refresh-expired.json", "oauth-refresh-invalid.json"]
+PAGES = [
+    "oauth-authorize-badclient.txt", "oauth-authorize-redirect-error.txt", "oauth-signin-head.html", "oauth-oob-approval-title.html",
+]  # fmt: skip
+REVOCATIONS = ["oauth-revoke-ok.json", "oauth-revoke-badclient.json"]
+SELVES = ["self-agol-org.json", "self-agol-user-app.json", "self-user.json", "self-version-only.json"]
 
 
 def recorded(name):
@@ -83,9 +102,10 @@ def recorded(name):
 def test_every_record_of_these_kinds_is_played_here():
     played = [
         *TOKENS, *REFUSED_PASSWORDS, *FAILED_SIGN_INS, *RENEWED, *ERRORS_LEFT_ALONE, *DATA, *STANDALONE, *FEDERATED,
-        *WITHOUT_SERVICE, *PORTALS, *NO_INFO,
+        *WITHOUT_SERVICE, *PORTALS, *NO_INFO, *GRANTS, *REFUSED_GRANTS, *PAGES, *REVOCATIONS, *SELVES,
     ]  # fmt: skip
-    wanted = [name for name in RECORDS if name.startswith(("token-", "e-", "e4", "info-", "portal-unreachable"))]
+    kinds = ("token-", "e-", "e4", "info-", "portal-unreachable", "oauth-", "self-")
+    wanted = [name for name in RECORDS if name.startswith(kinds)]
     assert sorted(played) == sorted(wanted)
 
 
@@ -128,6 +148,150 @@ class TestTokenServices:
             handler.token  # noqa: B018
         assert not isinstance(caught.value, ArcGISLoginError)
         assert len(peer.requests) == 1
+
+
+class TestOAuth:
+    """What the token endpoint, the pages and revokeToken answered."""
+
+    @pytest.fixture
+    def world(self, handler_peer, open_session, fake_clock):
+        """`world({path: answer}, **options)`: a session with an app at a portal of these answers."""
+
+        def make(answers, **options):
+            def handle(request):
+                answer = answers.get(request.path.rpartition("/")[2])
+                return json_reply({}) if answer is None else answer(request) if callable(answer) else answer
+
+            peer = handler_peer(handle)
+            auth = EsriOAuth2Auth(peer.url_for("/portal"), "app1", clock=fake_clock, **options)
+            return open_session(auth, retries=0), peer
+
+        return make
+
+    @pytest.mark.parametrize("status", [200, 400])
+    @pytest.mark.parametrize("name", REFUSED_GRANTS)
+    def test_a_refusal_stops_after_one_request(self, world, name, status):
+        code, error, words = REFUSED_GRANTS[name]
+        refusal = recorded(name)
+        session, peer = world({"token": Reply(status, refusal.headers, refusal.body)}, client_secret="app1-secret")
+        for _ in range(3):
+            with pytest.raises(ArcGISLoginError, match=words) as caught:
+                session.auth.token  # noqa: B018
+        assert (caught.value.code, caught.value.error) == (code, error)
+        assert len(peer.requests) == 1
+
+    @pytest.mark.parametrize("status", [200, 400])
+    @pytest.mark.parametrize("name", DEAD_REFRESH_TOKENS)
+    def test_a_dead_refresh_token_starts_no_other_refresh(self, world, name, status):
+        refusal = recorded(name)
+        session, peer = world({"token": Reply(status, refusal.headers, refusal.body)}, refresh_token="old-refresh-token")
+        for _ in range(3):
+            with pytest.raises(ArcGISLoginError, match="sign in again"):
+                session.get(peer.url_for("/portal/sharing/rest/x"))
+        assert len(peer.requests) == 1
+
+    @pytest.mark.parametrize("name", GRANTS)
+    def test_a_grant_is_read_and_the_old_refresh_token_kept_where_there_is_no_new_one(self, world, name, fake_clock):
+        told = []
+        session, peer = world({"token": recorded(name)}, refresh_token="old-refresh-token", on_token=told.append)
+        answer = json.loads((FOLDER / name).read_bytes())
+        assert session.auth.token == answer["access_token"]
+        seconds, username, ssl, life = GRANTS[name]
+        assert (told[0].expires_in, told[0].username, told[0].ssl, told[0].refresh_token_expires_in) == (
+            seconds,
+            username,
+            ssl,
+            life,
+        )
+        assert session.auth.token_expires.timestamp() == fake_clock.time() + seconds
+        assert session.auth.refresh_token == answer.get("refresh_token", "old-refresh-token")
+        assert len(peer.requests) == 1
+
+    def test_the_page_of_a_real_portal_is_one_to_sign_in_at(self, world):
+        pages = {
+            "authorize": recorded("oauth-signin-head.html"), "signin": recorded("oauth-oob-approval-title.html"),
+            "token": recorded("oauth-exchange-refresh.json"),
+        }  # fmt: skip
+        session, peer = world(pages, username="amy", password="amys-secret")
+        assert session.auth.token
+        assert [request.path.rpartition("/")[2] for request in peer.requests] == ["authorize", "signin", "token"]
+        assert peer.requests[1].form["oauth_state"] == "REDACTEDREDACTEDREDACTE..REDACTEDREDACTEDREDACTED"
+        assert peer.requests[2].form["code"] == "0123456789abcdef0123456789abcdef"
+
+    def test_but_no_json(self, world):
+        session, _ = world({"token": recorded("oauth-signin-head.html")}, client_secret="app1-secret")
+        with pytest.raises(TokenRequestError, match="a web page came instead"):
+            session.auth.token  # noqa: B018
+
+    def test_an_error_page_is_told(self, world):
+        session, peer = world({"authorize": recorded("oauth-authorize-badclient.txt")}, username="amy", password="amys-secret")
+        with pytest.raises(TokenRequestError, match="Invalid client_id"):
+            session.auth.token  # noqa: B018
+        assert len(peer.requests) == 1
+
+    def test_an_error_that_is_redirected_to_the_app_is_told(self, world):
+        location = (FOLDER / "oauth-authorize-redirect-error.txt").read_text("ascii").strip()
+        options = {"username": "amy", "password": "amys-secret", "redirect_uri": "https://app.example/callback"}
+        session, peer = world({"authorize": Reply(302, {"Location": location})}, **options)
+        with pytest.raises(TokenRequestError, match="invalid_request Invalid redirect_uri"):
+            session.auth.token  # noqa: B018
+        assert len(peer.requests) == 1
+
+    def test_a_revocation_is_confirmed_or_refused(self, world):
+        for name in REVOCATIONS:
+            session, peer = world({"revokeToken": recorded(name)}, refresh_token="old-refresh-token")
+            if name == "oauth-revoke-ok.json":
+                assert session.auth.logout() is True
+            else:
+                with pytest.raises(ArcGISLoginError, match="Invalid client_id"):
+                    session.auth.logout()
+            (request,) = peer.requests
+            assert (request.method, request.form["auth_token"]) == ("POST", "old-refresh-token")
+
+
+class TestSelves:
+    """What portals said of themselves and of who is signed in."""
+
+    @pytest.mark.parametrize("stream", [False, True])
+    @pytest.mark.parametrize("name", SELVES)
+    def test_it_is_data_and_no_error(self, handler_peer, open_session, name, stream):
+        peer = handler_peer(lambda request: recorded(name))
+        response = open_session(EsriUserTokenAuth("good-token")).get(peer.url_for("/self?f=json"), stream=stream)
+        assert response.esri_error is None
+        assert response.json() == json.loads((FOLDER / name).read_bytes())
+        assert len(peer.requests) == 1
+
+    def test_a_user_is_known_by_name(self, handler_peer, open_session, fake_clock):
+        def handle(request):
+            if request.method == "POST":
+                return json_reply({"token": "good-token", "expires": 4_000_000_000_000})
+            return recorded("self-agol-user-app.json")
+
+        peer = handler_peer(handle)
+        for username, outcome in (("jsmith", None), ("amy", "'jsmith' is signed in, not 'amy'")):
+            url = peer.url_for("/portal/sharing/rest/generateToken")
+            auth = EsriGenTokenAuth(url, None, username, "a-secret", clock=fake_clock, verify_sign_in=True)
+            open_session(auth)
+            if outcome is None:
+                assert auth.token == "good-token"
+            else:
+                with pytest.raises(ArcGISLoginError, match=outcome):
+                    auth.token  # noqa: B018
+
+    @pytest.mark.parametrize("name", ["self-agol-org.json", "self-version-only.json", "self-user.json"])
+    def test_where_nobody_is_named_nobody_is_signed_in(self, handler_peer, open_session, fake_clock, name):
+        peer = handler_peer(lambda request: json_reply({"token": "good-token"}) if request.method == "POST" else recorded(name))
+        auth = EsriGenTokenAuth(
+            peer.url_for("/portal/sharing/rest/generateToken"),
+            None,
+            "jsmith",
+            "a-secret",
+            clock=fake_clock,
+            verify_sign_in=True,
+        )
+        open_session(auth)
+        with pytest.raises(ArcGISLoginError, match="does not say who is signed in"):
+            auth.token  # noqa: B018
 
 
 class TestResources:

@@ -17,7 +17,7 @@ MAY_IMPORT = {
     "testing": {"words", "testing"},
     "": {"words", "messages", "wire", "auth", "pipeline", "testing", ""},
 }
-MAY_SHOW_THE_PORTAL = {"cli", "demo", "__main__"}
+MAY_SHOW_THE_PORTAL = {"cli", "demo", "demo_cases", "__main__"}
 # Where each package from outside the standard library may be imported.
 MAY_USE = {
     "urllib3": {"wire"},
