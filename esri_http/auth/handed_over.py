@@ -105,32 +105,39 @@ class HandedOverAuth(TokenAuth):
     def _ask_unasked(self, wire: Wire) -> None:
         """Ask, unless another thread has done so meanwhile."""
         if not self._places or self._has_news():
-            place, fetched = self._asked()
-            place.take(fetched, wire)
+            self._take(self._asked(), wire)
 
-    def _asked(self) -> tuple[_Place, Fetched | None]:
+    def _asked(self) -> HandedOver:
         self.check_signed_in()
         with _asking:
-            site, fetched = self._ask()
-            held = {place.site.own_roots: place for place in self._places}
-            place = held.pop(site.own_roots, None) or _Place(self, site)
-            self._places = (place, *held.values())
-        log.debug("%s hands over its sign-in at %s", self._holder, site.root)
-        return place, fetched
+            handed = self._ask()
+        log.debug("%s hands over its sign-in at %s", self._holder, handed.site.root)
+        return handed
+
+    def _take(self, handed: HandedOver, wire: Wire) -> None:
+        """Go on with what was handed over; other threads see its place once the token is in it."""
+        roots = handed.site.own_roots
+        place = next((place for place in self._places if place.site.own_roots == roots), None) or _Place(self, handed.site)
+        place.take(handed.fetched, wire)
+        self._put_first(place)
+
+    def _put_first(self, place: _Place) -> None:
+        with _asking:
+            self._places = (place, *(other for other in self._places if other.site.own_roots != place.site.own_roots))
 
     def renewal_for(self, place: _Place, wire: Wire) -> Fetched:
         """Another token for `place`; raises `SignInError` where nobody is signed in there any more."""
-        now, fetched = self._asked()
-        if now is not place:
-            now.take(fetched, wire)
+        handed, root = self._asked(), place.site.root
+        if handed.site.own_roots != place.site.own_roots:
+            self._take(handed, wire)
             raise ArcGISLoginError(
-                f"{self._holder} is now signed in at {now.site.root}, no longer at {place.site.root}; it gives no token for"
-                f" that any more. Switch back, or go on with {now.site.root}.", url=str(place.site.root),
+                f"{self._holder} is now signed in at {handed.site.root}, no longer at {root}; it gives no token for that any"
+                f" more. Switch back, or go on with {handed.site.root}.", url=str(root),
             )  # fmt: skip
-        if fetched is None:
-            message = f"Nobody is signed in at {place.site.root} in {self._holder}. {self._sign_in_there}"
-            raise ArcGISLoginError(message, url=str(place.site.root))
-        return fetched
+        if handed.fetched is None:
+            raise ArcGISLoginError(f"Nobody is signed in at {root} in {self._holder}. {self._sign_in_there}", url=str(root))
+        self._put_first(place)
+        return handed.fetched
 
     def refused_again(self, place: _Place) -> ArcGISLoginError:
         """The error for a refused token that is handed over once more."""
@@ -215,8 +222,9 @@ class _Place(SiteAuth):
 
     def take(self, fetched: Fetched | None, wire: Wire) -> None:
         """Go on with what was handed over."""
-        self._keeper.forget()
-        if fetched is not None:
+        if fetched is None:
+            self._keeper.forget()
+        else:
             self._keeper.put(self._checked(fetched, wire))
 
     def source_for_url(self, url: str, wire: Wire) -> TokenSource | NoSource | None:

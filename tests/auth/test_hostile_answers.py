@@ -38,9 +38,12 @@ SOON = timedelta(seconds=2)
 # Pieces that the readers look for, so that what is drawn reaches deep into them.
 WORDS = st.sampled_from(
     [
-        "oAuthInfo", "oAuthInfo = {", '{"oauth_state":"s1"}', '"oauth_state":', "}", "<title>", "</title>", "SUCCESS code=", "abc",
-        '<input name="oauth_state" value="s2">', 'action="/portal/sharing/rest/oauth2/signin"', "action=", '"', "'", "OAUTH_0015",
-        "oauth2/mfa", "recovery_code", "acceptTerms", "oauth2/consent", "resetPassword", "Invalid client_id", "federationInfo", "[", "{",
+        "oAuthInfo", "oAuthInfo = {", '{"oauth_state":"s1"}', '"oauth_state":', "}", "<title>", "</title>", "SUCCESS code=",
+        "abc",
+        '<input name="oauth_state" value="s2">', 'action="/portal/sharing/rest/oauth2/signin"', "action=", '"', "'",
+        "OAUTH_0015",
+        "oauth2/mfa", "recovery_code", "acceptTerms", "oauth2/consent", "resetPassword", "Invalid client_id",
+        "federationInfo", "[", "{",
         '"customOrgLoginEnabled":true', "&#", "&amp;", "\x00", "\ud7ff", PASSWORD, " ", "\n",
     ]
 )  # fmt: skip
@@ -50,8 +53,10 @@ INFO_PAGES = JSON.map(lambda value: "<script>oAuthInfo = " + json.dumps(value)) 
 ).map(lambda value: "<script>var oAuthInfo = " + json.dumps(value) + ";</script>")
 LOCATIONS = st.lists(
     st.sampled_from(
-        ["https://", "http://", "portal.example", "evil.example", "/", "//", "portal/sharing/rest/oauth2/", "approval", "?", "#", OOB,
-         "code=", "abc", "&", "state=", "error=", "error_description=", "mfa", "acceptTermsAndConditions", "oauth_state=x", "[", "%", ":", "@",
+        ["https://", "http://", "portal.example", "evil.example", "/", "//", "portal/sharing/rest/oauth2/", "approval", "?",
+         "#", OOB,
+         "code=", "abc", "&", "state=", "error=", "error_description=", "mfa", "acceptTermsAndConditions", "oauth_state=x",
+         "[", "%", ":", "@",
          "authorize"]
     )
     | st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=5),
@@ -64,7 +69,8 @@ OAUTH_ANSWERS = st.fixed_dictionaries(
     {},
     optional={
         "access_token": JSON | st.just("a-good-token"), "expires_in": JSON, "refresh_token": JSON | st.just("r-good-token"),
-        "refresh_token_expires_in": JSON, "username": JSON, "ssl": JSON, "error_description": JSON, "code": JSON, "success": JSON,
+        "refresh_token_expires_in": JSON, "username": JSON, "ssl": JSON, "error_description": JSON, "code": JSON,
+        "success": JSON,
         "error": JSON | st.fixed_dictionaries({}, optional={
             "code": JSON, "error": JSON, "error_description": JSON, "message": JSON, "details": JSON, "messageCode": JSON}),
     },
@@ -140,7 +146,8 @@ def test_a_walk_through_any_pages_ends_with_a_code_or_an_error_of_ours(pages, ac
         "oAuthInfo = " + "[" * 400_000, "oAuthInfo = {" + '"a":{' * 80_000, "oAuthInfo = {" + '"a":' + "9" * 500_000 + "}",
         "action=" * 70_000, "action" + " " * 500_000, "action='" + "x" * 500_000, "action = '" * 50_000, "<title>" * 70_000,
         "<title>" + "&#x110000;" * 40_000, "<title>SUCCESS " + " " * 480, "SUCCESS code=" * 30_000,
-        'name="oauth_state"' + " " * 500_000, 'name="oauth_state" value="' * 20_000, "name='oauth_state'" * 28_000, "\x00" * 500_000,
+        'name="oauth_state"' + " " * 500_000, 'name="oauth_state" value="' * 20_000, "name='oauth_state'" * 28_000,
+        "\x00" * 500_000,
         "Invalid " * 60_000, "oAuthInfo" * 50_000,
     ],
     ids=range(17),
@@ -190,7 +197,8 @@ def test_so_are_any_bytes(content, status):
 @pytest.mark.parametrize(
     "content",
     [
-        b"[" * 1_000_000, b'{"error":' * 200_000, b'{"access_token":"' + b"x" * 3_000_000 + b'"}', b'{"a":' + b"9" * 1_000_000 + b"}",
+        b"[" * 1_000_000, b'{"error":' * 200_000, b'{"access_token":"' + b"x" * 3_000_000 + b'"}',
+        b'{"a":' + b"9" * 1_000_000 + b"}",
         b'{"error":{"code":400,"message":' + b"[" * 900 + b"]" * 900 + b"}}", b'{"access_token":"t"}' + b" " * 5_000_000,
     ],
     ids=range(6),

@@ -57,7 +57,8 @@ class TestApp:
         (posted,) = [request for request in portal.requests if request.path.endswith("/token")]
         assert (posted.method, posted.query) == ("POST", {})
         assert posted.form == {
-            "grant_type": "client_credentials", "client_id": "app1", "client_secret": "app1-secret", "expiration": "90", "f": "json",
+            "grant_type": "client_credentials", "client_id": "app1", "client_secret": "app1-secret", "expiration": "90",
+            "f": "json",
         }  # fmt: skip
         left = session.auth.token_expires - datetime.datetime.fromtimestamp(portal.now(), datetime.timezone.utc)
         assert left == datetime.timedelta(minutes=90)
@@ -340,8 +341,8 @@ class TestAnswers:
         portal.oauth.token_format = form
         assert whoami(sign_on(refresh_token=portal.oauth.issue_refresh_token("amy", "app1"))) == "amy"
         for options, words in (
-            (dict(refresh_token="dead-token"), "498"),
-            (dict(client_secret="wrong"), "Invalid client_secret"),
+            ({"refresh_token": "dead-token"}, "498"),
+            ({"client_secret": "wrong"}, "Invalid client_secret"),
         ):
             before = len(portal.requests)
             session = sign_on(**options)

@@ -58,7 +58,8 @@ def test_only_true_means_https_only(ssl):
 @pytest.mark.parametrize(
     "answer",
     [{}, {"access_token": None}, {"access_token": ""}, {"access_token": 7}, {"access_token": "a b"}, {"access_token": "a\r\nb"},
-     {"access_token": "x" * 20000}, {"access_token": "ok-token", "refresh_token": "r\n"}, {"access_token": "ok-token", "refresh_token": []}],
+     {"access_token": "x" * 20000}, {"access_token": "ok-token", "refresh_token": "r\n"},
+     {"access_token": "ok-token", "refresh_token": []}],
 )  # fmt: skip
 def test_what_cannot_be_a_token_is_an_error(answer):
     with pytest.raises(TokenRequestError):
@@ -95,7 +96,8 @@ def test_no_error_is_no_refusal(answer):
     [
         ({"error": {"code": 400, "error": "invalid_client_id", "error_description": "Invalid client_id"}}, 200,
          ArcGISLoginError, 400, "invalid_client_id", "400: Invalid client_id"),
-        ({"error": {"code": 400, "message": "Invalid client_id", "details": ["more"]}}, 200, ArcGISLoginError, 400, None, "more"),
+        ({"error": {"code": 400, "message": "Invalid client_id", "details": ["more"]}}, 200,
+         ArcGISLoginError, 400, None, "more"),
         ({"error": {"code": 498, "message": "refresh_token expired"}}, 400, ArcGISLoginError, 498, None, "expired"),
         ({"error": {"code": 500, "message": "Sorry"}}, 200, TokenRequestError, 500, None, "Sorry"),
         ({"error": {"message": "Sorry"}}, 200, TokenRequestError, 200, None, "Sorry"),

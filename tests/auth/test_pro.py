@@ -442,7 +442,9 @@ class TestTheActivePortalIsSwitched:
         with pytest.raises(ArcGISLoginError):
             who(session, portal)
         sign_in(arcpy, portal)
+        assert str(session.auth.portal) == other_portal.portal_url
         assert who(session, portal) == "amy"
+        assert str(session.auth.portal) == portal.portal_url
         assert who(session, other_portal) == "bob"
 
     def test_in_the_middle_of_asking_token_and_portal_still_belong_together(
@@ -542,6 +544,14 @@ def test_sixteen_threads_ask_once_cold_and_once_refused(arcpy, pro, portal, open
     sign_in(arcpy, portal)
     assert in_threads(16, lambda number: who(session, portal)) == ["amy"] * 16
     assert asked(arcpy) == 2
+
+
+def test_threads_wait_for_the_portals_word_on_a_new_sign_in_and_do_not_ask_again(arcpy, pro, portal, open_session):
+    sign_in(arcpy, portal)
+    session = open_session(pro(verify_sign_in=True))
+    portal.faults.add("/portals/self", faults.delay(0.1))
+    assert in_threads(8, lambda number: who(session, portal)) == ["amy"] * 8
+    assert (asked(arcpy), portal.count("/portals/self")) == (1, 1)
 
 
 def test_sixteen_threads_with_a_token_that_stays_refused_all_hear_so(arcpy, pro, portal, open_session):

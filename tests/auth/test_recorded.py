@@ -87,7 +87,8 @@ REFUSED_GRANTS = {
 }
 DEAD_REFRESH_TOKENS = ["oauth-refresh-expired.json", "oauth-refresh-invalid.json"]
 PAGES = [
-    "oauth-authorize-badclient.txt", "oauth-authorize-redirect-error.txt", "oauth-signin-head.html", "oauth-oob-approval-title.html",
+    "oauth-authorize-badclient.txt", "oauth-authorize-redirect-error.txt", "oauth-signin-head.html",
+    "oauth-oob-approval-title.html",
 ]  # fmt: skip
 REVOCATIONS = ["oauth-revoke-ok.json", "oauth-revoke-badclient.json"]
 SELVES = ["self-agol-org.json", "self-agol-user-app.json", "self-user.json", "self-version-only.json"]
