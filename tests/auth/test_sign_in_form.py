@@ -200,6 +200,22 @@ def test_a_page_that_repeats_what_was_posted_shows_nothing(walk, caplog):
 
 
 def test_an_endless_page_is_read_to_its_bound(walk):
-    peer, ask = walk({"authorize": html("<title>Endless</title>" + "x" * 3_000_000)})
+    sent = []
+
+    def endless():
+        for _ in range(2000):
+            sent.append(1)
+            yield b"x" * 65536
+
+    peer, ask = walk({"authorize": lambda request: Reply(200, {"Content-Type": "text/html"}, endless())})
     with pytest.raises(InteractionRequiredError, match="no sign-in form"):
         ask()
+    assert 8 <= len(sent) < 500
+
+
+def test_a_page_after_the_code_that_nobody_understands_is_not_a_wrong_code(walk):
+    pages = {"authorize": html(FORM), "signin": html("<form action='oauth2/mfa'>"), "mfa": html("<title>News</title>")}
+    peer, ask = walk(pages, mfa_code=lambda: "123456")
+    with pytest.raises(ArcGISLoginError, match=r"a page that is not understood \(News\)"):
+        ask()
+    assert paths(peer) == ["authorize", "signin", "mfa"]

@@ -75,8 +75,10 @@ def test_a_function_is_short(module: Module) -> None:
 def test_a_module_and_all_that_is_public_in_it_has_a_docstring(module: Module) -> None:
     silent = [] if ast.get_docstring(module.tree) else ["the module"]
     silent += [name for name, node in public_definitions(module.tree.body) if not ast.get_docstring(node)]
-    # What a handler or a run overrides is documented once, where it is defined.
-    assert [name for name in silent if module.name == "auth.base" or name.rpartition(".")[2] not in DOCUMENTED_IN_AUTH_BASE] == []
+    if module.name != "auth.base":
+        # What a handler or a run overrides is documented once, where it is defined.
+        silent = [name for name in silent if name.rpartition(".")[2] not in DOCUMENTED_IN_AUTH_BASE]
+    assert silent == []
 
 
 @pytest.mark.parametrize("path", text_files(), ids=lambda path: path.relative_to(ROOT).as_posix())
