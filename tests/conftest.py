@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -26,6 +27,10 @@ _FOREIGN_VARIABLES = {
     *("netrc", "krb5ccname", "krb5_config", "krb5_ktname", "ntlm_user_file"),
 }
 _FOREIGN_PREFIXES = ("esri_", "arcgis_", "agol_")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A job in the background is started with Ctrl-C ignored, and its children would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 hypothesis.settings.register_profile("here", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, database=None, print_blob=True)

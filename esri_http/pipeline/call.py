@@ -100,9 +100,12 @@ class Call:
         return request.with_header("Cookie", field) if field else request
 
     def sign_in_options(self) -> SendOptions:
-        """How a handler's own requests are sent: within the same deadline, and repeated only if they never arrived."""
+        """How a handler's own requests are sent: within the same deadline, and repeated only if they never arrived.
+
+        An honest answer to a sign-in is short; of a long one the handler says how much it reads.
+        """
         options = self.options
-        return type(options)(self.sign_in_retry or options.retry, options.timeouts, options.deadline)
+        return type(options)(self.sign_in_retry or options.retry, options.timeouts, options.deadline, ahead=_SHORT_BYTES)
 
 
 def close_quietly(response: Response) -> None:

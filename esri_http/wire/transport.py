@@ -53,12 +53,16 @@ class Timeouts:
 class SendOptions:
     """How one call is sent: its retries, its time-outs and its deadline. Made per call, changed only by the transport.
 
-    `retry` shrinks with every repetition, so that a replay for a sign-in does not get a fresh allowance.
+    `retry` shrinks with every repetition, so that a replay for a sign-in does not get a fresh allowance. `ahead`: how many
+    bytes of an answer are read before anybody asks; `None` for all of them.
     """
 
-    __slots__ = ("deadline", "retry", "stream", "timeouts")
+    __slots__ = ("ahead", "deadline", "retry", "stream", "timeouts")
 
-    def __init__(self, retry: Retry, timeouts: Timeouts, deadline: Deadline, stream: bool = False) -> None:
+    def __init__(
+        self, retry: Retry, timeouts: Timeouts, deadline: Deadline, stream: bool = False, ahead: int | None = None
+    ) -> None:
+        self.ahead = ahead
         self.retry = retry
         self.timeouts = timeouts
         self.deadline = deadline
@@ -145,7 +149,7 @@ class Transport:
     def send(self, request: Request, options: SendOptions, lane: Lane | None = None) -> Response:
         """Send `request`, again by the policy in `options`; the last answer, whatever its status.
 
-        The content of a 200 is read already unless the call streams. Raises `TransportError` and its kin.
+        The content of a 200 is read already, as far as `options` have it. Raises `TransportError` and its kin.
         """
         while True:
             try:
@@ -188,7 +192,11 @@ class Transport:
         stream = WireStream(raw, request, None if options.stream else deadline)
         response = Response(request, raw.status, raw.reason or "", raw.headers, stream, deadline.clock.monotonic() - started)
         if raw.status == 200 and not options.stream:
-            response.content  # noqa: B018 - read now: a broken body is a failure like another
+            # Read now: a broken body is a failure like another.
+            if options.ahead is None:
+                response.content  # noqa: B018
+            else:
+                response.peek(options.ahead)
         return response
 
     def _urlopen(self, pool: Any, route: Route, request: Request, timeout: Timeout, deadline: Deadline) -> Any:

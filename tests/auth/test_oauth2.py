@@ -12,6 +12,7 @@ from esri_http.testing import faults
 from esri_http.words.clock import SYSTEM_CLOCK
 from esri_http.words.errors import ArcGISLoginError, ConfigurationError, SignInError, TokenRequestError
 from tests.auth.helpers import SELF, assert_hidden, changed_answer, errors_in, in_threads, sign_ins, trail
+from tests.support.peers import Reply
 
 OOB = "urn:ietf:wg:oauth:2.0:oob"
 DAY = 86400
@@ -365,6 +366,21 @@ class TestAnswers:
         for _ in range(2):
             with pytest.raises(TokenRequestError, match="a web page came instead"):
                 whoami(session)
+
+    def test_an_endless_answer_is_read_to_its_bound(self, handler_peer, open_session, fake_clock):
+        sent = []
+
+        def endless():
+            for _ in range(4000):
+                sent.append(1)
+                yield b" " * 65536
+
+        peer = handler_peer(lambda request: Reply(200, {"Content-Type": "application/json"}, endless()))
+        auth = EsriOAuth2Auth(peer.url_for("/portal"), "app1", "app1-secret", clock=fake_clock)
+        open_session(auth, retries=0)
+        with pytest.raises(TokenRequestError, match="It is longer than 4194304 bytes"):
+            auth.token  # noqa: B018
+        assert 64 <= len(sent) < 1000
 
     def test_a_redirect_of_the_token_endpoint_is_not_followed(self, portal, sign_on, handler_peer):
         elsewhere = handler_peer(lambda request: pytest.fail("was asked"))
