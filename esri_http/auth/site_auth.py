@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Callable, TypeVar
 
 from ..messages.request import Request
 from ..words.clock import SYSTEM_CLOCK, Clock
-from ..words.errors import ArcGISLoginError, ConfigurationError, EsriHttpError
+from ..words.errors import ArcGISLoginError, ConfigurationError, EsriHttpError, InteractionRequiredError
 from ..words.redaction import redact_url
 from ..words.urls import split_url
 from .base import Audience
@@ -44,7 +44,7 @@ class SiteAuth(TokenAuth):
         super().__init__(**options)
         self._password = password
         self._passwords_set = 0
-        self._refusal: ArcGISLoginError | None = None
+        self._refusal: EsriHttpError | None = None
         self.clock = clock
         self._url = url
         self._keeper = TokenKeeper(self._checked_fetch, clock)
@@ -84,16 +84,25 @@ class SiteAuth(TokenAuth):
         self._forget()
 
     def _remembering(self, attempt: Callable[[], _T]) -> _T:
-        """What `attempt` returns; a refused password is remembered, and not posted again until it is set anew."""
+        """What `attempt` returns; a refusal is remembered, and the password not posted again.
+
+        A refused password is remembered until it is set anew, a step that a person has to take until `login` is called.
+        """
         if self._refusal is not None:
             raise fresh(self._refusal)
         before = self._passwords_set
         try:
             return attempt()
-        except ArcGISLoginError as error:
+        except (ArcGISLoginError, InteractionRequiredError) as error:
             if self._passwords_set == before:
-                self._refusal = fresh(error)  # type: ignore[assignment]
+                self._refusal = fresh(error)
             raise
+
+    def login(self) -> None:
+        """See `TokenAuth.login`; call it, too, once a person has taken the step that was missing."""
+        super().login()
+        if isinstance(self._refusal, InteractionRequiredError):
+            self._refusal = None
 
     # -- which token for which request -------------------------------------------------------------------------------
 

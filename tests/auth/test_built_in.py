@@ -437,3 +437,18 @@ def test_the_names_that_scripts_know_are_taken():
     )
     assert (auth.client_id, auth.verify_cert, auth.username) == ("own", False, "amy")
     assert repr(auth) == "EsriBuiltInAuth(https://portal.example)"
+
+
+def test_a_step_that_a_person_has_to_take_is_asked_for_once_and_again_after_login(portal, open_session):
+    portal.generate_token_takes_passwords = False
+    portal.oauth.has_terms_and_conditions = True
+    session = open_session(EsriBuiltInAuth(portal.portal_url, "amy", "amys-secret"))
+    url = portal.portal_url + SELF
+    for _ in range(3):
+        with pytest.raises(InteractionRequiredError, match="terms"):
+            session.get(url)
+    assert portal.count("/signin") == 1
+    portal.users["amy"].has_accepted_terms = True
+    session.auth.login()
+    assert session.get(url).json()["username"] == "amy"
+    assert portal.count("/signin") == 2
