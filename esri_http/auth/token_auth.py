@@ -161,6 +161,7 @@ class TokenRun(AuthRun):
         self._source: TokenSource | NoSource | None = None
         self._token: Token | None = None
         self._refused: Token | None = None
+        self._said: EsriError | None = None
 
     def before_request(self, request: Request, wire: Wire) -> Request:
         if lookup(request.headers, TOKEN_HEADER) is not None:
@@ -171,7 +172,7 @@ class TokenRun(AuthRun):
             source = self._source = self._handler.source_for(request, self._audience, wire)
         if source is None or isinstance(source, NoSource):
             return request
-        self._token = token = source.current(wire) if self._refused is None else source.renewed(wire, self._refused)
+        self._token = token = source.current(wire) if self._refused is None else self._another(source, self._refused, wire)
         if token.ssl and request.origin.scheme != "https":
             raise SignInError("The portal allows its tokens over https only; ask for the https:// address.", url=request.url)
         referer = token.referer or self._handler.referer_to_send(wire)
@@ -187,8 +188,19 @@ class TokenRun(AuthRun):
             return ACCEPT
         if self._refused is not None:
             raise self._still_refused(response, error)
-        self._refused = self._token
+        self._refused, self._said = self._token, error
         return REPLAY
+
+    def _another(self, source: TokenSource, refused: Token, wire: Wire) -> Token:
+        """A token in place of the refused one; where there is none, an error with what the server said of that one."""
+        try:
+            return source.renewed(wire, refused)
+        except ArcGISLoginError as error:
+            said = self._said
+            if said is None or error.code is not None:
+                raise
+            message = f"{error.message} The server said: {said}"
+            raise ArcGISLoginError(message, url=error.url, code=said.code, details=list(said.details)) from error
 
     def _still_refused(self, response: Response, error: EsriError | None) -> ArcGISLoginError:
         message = (
