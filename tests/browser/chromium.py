@@ -13,6 +13,7 @@ import signal
 import ssl
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -71,6 +72,8 @@ class Driver:
     def __init__(self, browser: str, driver: str) -> None:
         self.browser = browser
         streams: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+        self._home = tempfile.TemporaryDirectory()  # browsers leave files at home
+        streams["env"] = {**os.environ, "HOME": self._home.name}
         self._process = subprocess.Popen([driver, "--port=0"], **streams, text=True, start_new_session=True)
         assert self._process.stdout
         for line in self._process.stdout:
@@ -100,6 +103,7 @@ class Driver:
         else:
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.communicate()
+        self._home.cleanup()
 
     def __enter__(self) -> Driver:
         return self

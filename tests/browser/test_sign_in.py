@@ -171,6 +171,7 @@ def test_the_browser_opens_by_itself(
     start.write_text(f'#!/bin/sh\nexec {command} "$@" >/dev/null 2>&1\n')
     start.chmod(0o755)
     monkeypatch.setenv("BROWSER", f"{start} %s &")
+    monkeypatch.setenv("HOME", str(tmp_path))  # browsers leave files at home
     monkeypatch.setattr(webbrowser, "_tryorder", None)  # it looks for browsers once
     monkeypatch.setattr(webbrowser, "_browsers", {})
     profile = Path(next(flag for flag in new_flags if flag.startswith("--user-data-dir=")).partition("=")[2])
