@@ -182,12 +182,12 @@ class EsriSession(SessionSettings):
             return auth_of_userinfo(split)
         if self._auth is not None or not self._network.trust_env:
             return self._auth
-        origin = split.origin
-        if origin not in self._netrc:
+        origin, known = split.origin, self._netrc  # another thread may put a new one in its place
+        if origin not in known:
             from .auth.netrc import netrc_auth
 
-            self._netrc[origin] = netrc_auth(origin)
-        handler = self._netrc[origin]
+            known[origin] = netrc_auth(origin)
+        handler = known[origin]
         return None if handler is None or lookup(fields, "Authorization") is not None else handler
 
     # -- the way to the wire -----------------------------------------------------------------------------------------
