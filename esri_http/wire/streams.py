@@ -35,13 +35,14 @@ class WireStream:
     """
 
     __slots__ = (
-        "_at", "_chunks", "_coding", "_deadline", "_decoder", "_done", "_ended", "_failure", "_length", "_request", "_reusable",
-        "_raw", "_raw_body", "_seen", "_tail",
+        "_at", "_chunks", "_coding", "_deadline", "_decoder", "_done", "_ended", "_failure", "_is_chunked", "_length", "_raw",
+        "_raw_body", "_request", "_reusable", "_seen", "_tail",
     )  # fmt: skip
 
     def __init__(self, raw: Any, request: Request, deadline: Deadline | None = None) -> None:
         """`deadline` is that of the call where the content belongs to it; `None` for one that the caller reads later."""
         self._raw = raw
+        self._is_chunked: bool = raw.chunked
         self._request = request
         self._deadline = deadline
         self._done: Callable[[bool], None] | None = None
@@ -114,7 +115,10 @@ class WireStream:
         if self._ended:
             return b""
         try:
-            data = self._next_piece(amount)
+            if self._is_chunked:
+                data = self._next_chunk()
+            else:
+                data = self._raw.read(amount if amount > _SMALLEST_READ else _SMALLEST_READ, decode_content=False)
         except WIRE_ERRORS as error:
             raise self._failed(error) from error
         if not data:
@@ -133,15 +137,10 @@ class WireStream:
         if self._seen:
             self._tail, self._at, self._seen, self._decoder = bytes(self._seen), 0, None, None
 
-    def _next_piece(self, amount: int) -> bytes:
-        """What comes next; perhaps more than `amount`."""
-        raw = self._raw
-        if not raw.chunked:
-            data: bytes = raw.read(max(amount, _SMALLEST_READ), decode_content=False)
-            return data
-        # Chunk by chunk: what has come is handed on while the server still sends.
+    def _next_chunk(self) -> bytes:
+        """What comes next of a chunked body: chunk by chunk, so that it is handed on while the server still sends."""
         if self._chunks is None:
-            self._chunks = raw.stream(_PIECE_BYTES, decode_content=False)
+            self._chunks = self._raw.stream(_PIECE_BYTES, decode_content=False)
         return next(self._chunks, b"")
 
     def _read_decoded(self, amount: int | None) -> bytes:
