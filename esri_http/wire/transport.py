@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from .lanes import Lane, LaneYard
 
 
+# Fewer than the pools that a manager keeps, which closes one for each new one beyond its limit.
+_MOST_ROUTES = 400
+
+
 class Timeouts:
     """Connect and read time-outs in seconds (`None`: no limit), with urllib3's form of them made once."""
 
@@ -87,6 +91,8 @@ class Transport:
         """The route to `origin`, found once; raises `ConfigurationError` for a proxy or certificate that cannot be used."""
         route = self._routes.get((origin, host_header))
         if route is None or route.pool is None:
+            if len(self._routes) >= _MOST_ROUTES:
+                self.close()  # more servers than anybody talks to at once: their idle connections are given up
             with self._lock:
                 route = self._routes.get((origin, host_header))
                 if route is None:
