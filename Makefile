@@ -64,6 +64,9 @@ $(VENV)/.made:
 	$(PY) -m pip install --quiet --disable-pip-version-check --upgrade pip
 	@$(STAMP)
 
+# What setuptools says of installing from the working tree is no news to anybody here.
+$(VENV)/.installed $(VENV)/.installed-%: export PYTHONWARNINGS = ignore
+
 $(VENV)/.installed: $(VENV)/.made $(DECLARED)
 	$(PY) -m pip install --quiet --disable-pip-version-check --editable . $(PINS)
 	@$(STAMP)

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Callable
 
 from ..messages.request import Request
 from ..words.clock import Clock
-from ..words.errors import EsriHttpError, TokenRequestError
+from ..words.errors import EsriHttpError, NoTokenError, TokenRequestError
 from ..words.redaction import redact_url
 from .flights import Flights
 from .sites import Root, same_portal
 from .token_answers import NotForServerError, read_json
-from .token_auth import NoSource
 from .token_requests import ask_for_token
 from .token_services import portal_service
 from .tokens import Fetched, TokenKeeper
@@ -46,9 +45,9 @@ class Federation:
         self._referer = referer
         self._clock = clock
         self._asking = Flights()
-        self._sources: dict[Root, TokenKeeper | NoSource] = {}
+        self._sources: dict[Root, TokenKeeper | NoTokenError] = {}
 
-    def source_for(self, root: Root, wire: Wire) -> TokenKeeper | NoSource:
+    def source_for(self, root: Root, wire: Wire) -> TokenKeeper | NoTokenError:
         """The keeper of the tokens for the server at `root`, or the reason why there is none."""
         source = self._sources.get(root)
         if source is None:
@@ -68,7 +67,7 @@ class Federation:
         """Drop every server's token, and what is known of the servers."""
         self._sources = {}
 
-    def _ask(self, root: Root, wire: Wire) -> TokenKeeper | NoSource:
+    def _ask(self, root: Root, wire: Wire) -> TokenKeeper | NoTokenError:
         known = self._sources.get(root)
         if known is not None:
             return known
@@ -83,7 +82,7 @@ class Federation:
             self._sources[root] = source
         return source
 
-    def _judge(self, root: Root, owner: object, wire: Wire) -> TokenKeeper | NoSource:
+    def _judge(self, root: Root, owner: object, wire: Wire) -> TokenKeeper | NoTokenError:
         """What the owner that a server announces makes of it; the portal has the last word."""
         if not owner:
             return self._no_source(
@@ -99,9 +98,9 @@ class Federation:
         log.debug("%s is federated with %s", root, self.portal)
         return keeper
 
-    def _no_source(self, root: Root, why: str) -> NoSource:
+    def _no_source(self, root: Root, why: str) -> NoTokenError:
         log.debug("no token for %s: %s", root, why)
-        return NoSource(f"{root} wants a token, and none of this session's is for it: {why}.", url=str(root))
+        return NoTokenError(f"{root} wants a token, and none of this session's is for it: {why}.", url=str(root))
 
     def exchange(self, root: Root, wire: Wire) -> Fetched:
         """A token for the server at `root`, for the portal's token; that one is renewed first where it is dead."""

@@ -7,12 +7,12 @@ import logging
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 
 from ..words.clock import SYSTEM_CLOCK, Clock
-from ..words.errors import ArcGISLoginError, EsriHttpError, TokenRequestError
+from ..words.errors import ArcGISLoginError, EsriHttpError, NoTokenError, TokenRequestError
 from ..words.forks import ProcessLock
 from ..words.redaction import redact_url
 from .flights import Flights
 from .site_auth import SiteAuth, describe_source
-from .token_auth import NoSource, TokenAuth
+from .token_auth import TokenAuth
 from .tokens import Fetched, Token, check_token
 
 if TYPE_CHECKING:
@@ -148,19 +148,19 @@ class HandedOverAuth(TokenAuth):
 
     # -- which token for which request -------------------------------------------------------------------------------
 
-    def source_for(self, request: Request, audience: Audience, wire: Wire) -> TokenSource | NoSource | None:
+    def source_for(self, request: Request, audience: Audience, wire: Wire) -> TokenSource | NoTokenError | None:
         return self._first_with_token(wire, lambda place: place.source_for(request, audience, wire))[1]
 
     def _first_with_token(
-        self, wire: Wire, source_of: Callable[[_Place], TokenSource | NoSource | None]
-    ) -> tuple[_Place, TokenSource | NoSource | None]:
+        self, wire: Wire, source_of: Callable[[_Place], TokenSource | NoTokenError | None]
+    ) -> tuple[_Place, TokenSource | NoTokenError | None]:
         """The first place that has a token for something, with its source; else the last one handed over, with its reason."""
         first, *others = self.places(wire)
         found = source_of(first)
-        if found is None or isinstance(found, NoSource):
+        if found is None or isinstance(found, NoTokenError):
             for place in others:
                 source = source_of(place)
-                if source is not None and not isinstance(source, NoSource):
+                if source is not None and not isinstance(source, NoTokenError):
                     return place, source
         return first, found
 
@@ -227,7 +227,7 @@ class _Place(SiteAuth):
         else:
             self._keeper.put(self._checked(fetched, wire))
 
-    def source_for_url(self, url: str, wire: Wire) -> TokenSource | NoSource | None:
+    def source_for_url(self, url: str, wire: Wire) -> TokenSource | NoTokenError | None:
         """Where the token for `url` comes from."""
         return self._router.source_for_url(self.site, url, wire)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Callable
 
 from ..messages.request import Request
+from ..words.errors import NoTokenError
 from ..words.forks import ProcessLock
 from ..words.urls import split_url
 from .base import Audience
 from .federation import Federation
 from .sites import is_online_site, server_root
-from .token_auth import NoSource
 
 if TYPE_CHECKING:
     from ..words.clock import Clock
@@ -43,8 +43,10 @@ class TokenRouter:
                     self._federation = Federation(site, self.tokens, self._referer, self._clock)
         return self._federation
 
-    def source_for(self, site: TokenService, request: Request, audience: Audience, wire: Wire) -> TokenSource | NoSource | None:
-        """Where the token for `request` comes from; `None` to send it without; `NoSource` with the reason why."""
+    def source_for(
+        self, site: TokenService, request: Request, audience: Audience, wire: Wire
+    ) -> TokenSource | NoTokenError | None:
+        """Where the token for `request` comes from; `None` to send it without; `NoTokenError` with the reason why."""
         origin, path = request.origin, request.path
         root = server_root(origin, path)
         inside = site.root_of(origin, path)
@@ -54,14 +56,14 @@ class TokenRouter:
             return self.tokens
         if root is not None and site.is_portal:
             source = self.federation_of(site).source_for(root, wire)
-            return self.tokens if isinstance(source, NoSource) and audience.is_trusted else source
+            return self.tokens if isinstance(source, NoTokenError) and audience.is_trusted else source
         if origin == site.root.origin or origin in site.origins or audience.is_trusted:
             return self.tokens
         if root is None:
             return None
-        return NoSource(f"{root} wants a token; this session's is for {site.root} only.", url=str(root))
+        return NoTokenError(f"{root} wants a token; this session's is for {site.root} only.", url=str(root))
 
-    def source_for_url(self, site: TokenService, url: str, wire: Wire) -> TokenSource | NoSource | None:
+    def source_for_url(self, site: TokenService, url: str, wire: Wire) -> TokenSource | NoTokenError | None:
         """The same for a URL; the root of a server stands for everything in it."""
         split = split_url(url)
         target = split.path

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Callable, TypeVar
 
 from ..messages.request import Request
 from ..words.clock import SYSTEM_CLOCK, Clock
-from ..words.errors import ArcGISLoginError, ConfigurationError, EsriHttpError, InteractionRequiredError
+from ..words.errors import ArcGISLoginError, ConfigurationError, EsriHttpError, InteractionRequiredError, NoTokenError
 from ..words.redaction import redact_url
 from ..words.urls import split_url
 from .base import Audience
@@ -15,7 +15,7 @@ from .flights import fresh
 from .routing import TokenRouter
 from .sites import Root, portal_root, server_root
 from .token_answers import read_json
-from .token_auth import NoSource, TokenAuth, attach
+from .token_auth import TokenAuth, attach
 from .token_services import TokenService, portal_service
 from .tokens import Fetched, TokenKeeper
 
@@ -106,7 +106,7 @@ class SiteAuth(TokenAuth):
 
     # -- which token for which request -------------------------------------------------------------------------------
 
-    def source_for(self, request: Request, audience: Audience, wire: Wire) -> TokenSource | NoSource | None:
+    def source_for(self, request: Request, audience: Audience, wire: Wire) -> TokenSource | NoTokenError | None:
         return self._router.source_for(self._site(wire), request, audience, wire)
 
     def site_tokens(self, wire: Wire) -> tuple[Root | None, TokenSource]:
@@ -133,7 +133,7 @@ class SiteAuth(TokenAuth):
         wire = self.wire()
         source = self._router.source_for_url(self._site(wire), url, wire)
         if source is None:
-            raise NoSource(f"No token of this session is for {split_url(url).origin}.", url=url)
+            raise NoTokenError(f"No token of this session is for {split_url(url).origin}.", url=url)
         return usable(source).current(wire).value
 
     def _describe(self, url: str) -> str:
@@ -194,9 +194,9 @@ class PortalAuth(SiteAuth):
         return f"{type(self).__name__}({self.portal})"
 
 
-def usable(source: TokenSource | NoSource) -> TokenSource:
+def usable(source: TokenSource | NoTokenError) -> TokenSource:
     """`source`, unless it is the reason why there is none: that is raised."""
-    if isinstance(source, NoSource):
+    if isinstance(source, NoTokenError):
         raise fresh(source)
     return source
 
@@ -211,7 +211,7 @@ def describe_source(site: TokenService, router: TokenRouter, url: str, wire: Wir
         return f"{where}: no token ({error})"
     if source is None:
         return f"{where}: no token; it is neither part of {site.root} nor a resource of a server"
-    if isinstance(source, NoSource):
+    if isinstance(source, NoTokenError):
         return f"{where}: no token, and an error if it wants one. {source}"
     if source is router.tokens:
         return f"{where}: the token of {site.root}" if refusal is None else f"{where}: no token ({refusal})"

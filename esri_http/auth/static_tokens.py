@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Callable
 
 from ..words.clock import SYSTEM_CLOCK, Clock
-from ..words.errors import ArcGISLoginError, ConfigurationError, EsriHttpError
+from ..words.errors import ArcGISLoginError, ConfigurationError, EsriHttpError, NoTokenError
 from ..words.redaction import redact_url
 from .base import INERT, Audience, AuthRun
 from .inner import InnerAuth
-from .token_auth import NoSource, TokenAuth
+from .token_auth import TokenAuth
 from .tokens import Fetched, TokenKeeper, check_token
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ class _GivenTokenAuth(TokenAuth):
         is_for = audience.own or audience.is_trusted or self._site is not None
         return super().begin(audience) if is_for else INERT
 
-    def source_for(self, request: Request, audience: Audience, wire: Wire) -> TokenSource | NoSource | None:
+    def source_for(self, request: Request, audience: Audience, wire: Wire) -> TokenSource | NoTokenError | None:
         if self._site is None or self._router is None:
             return self._given
         return self._router.source_for(self._site, request, audience, wire)

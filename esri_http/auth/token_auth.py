@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Callable, Protocol
 from urllib.parse import quote
 
-from ..words.errors import ArcGISLoginError, ConfigurationError, SignInError
+from ..words.errors import ArcGISLoginError, ConfigurationError, NoTokenError, SignInError
 from ..words.headers import TOKEN_HEADER, lookup
 from ..words.redaction import redact_url
 from .base import ACCEPT, INERT, REPLAY, Audience, AuthRun, BaseEsriAuth
@@ -39,10 +39,6 @@ ANONYMOUS = "anonymous"
 ERROR = "error"
 
 
-class NoSource(SignInError):
-    """Why no token of ours is for a server; raised only if that server asks for one."""
-
-
 class TokenAuth(BaseEsriAuth):
     """Base of the handlers that sign requests with an ArcGIS token. Safe to share between threads.
 
@@ -71,8 +67,8 @@ class TokenAuth(BaseEsriAuth):
         """See `BaseEsriAuth.begin`."""
         return INERT if self._signed_out == ANONYMOUS else TokenRun(self, audience)
 
-    def source_for(self, request: Request, audience: Audience, wire: Wire) -> TokenSource | NoSource | None:
-        """Where the token for `request` comes from; `None` to send it without; `NoSource` with the reason why."""
+    def source_for(self, request: Request, audience: Audience, wire: Wire) -> TokenSource | NoTokenError | None:
+        """Where the token for `request` comes from; `None` to send it without; `NoTokenError` with the reason why."""
         raise NotImplementedError
 
     def site_tokens(self, wire: Wire) -> tuple[Root | None, TokenSource]:
@@ -158,7 +154,7 @@ class TokenRun(AuthRun):
     def __init__(self, handler: TokenAuth, audience: Audience) -> None:
         self._handler = handler
         self._audience = audience
-        self._source: TokenSource | NoSource | None = None
+        self._source: TokenSource | NoTokenError | None = None
         self._token: Token | None = None
         self._refused: Token | None = None
         self._said: EsriError | None = None
@@ -170,7 +166,7 @@ class TokenRun(AuthRun):
         self._handler.check_signed_in()
         if source is None:
             source = self._source = self._handler.source_for(request, self._audience, wire)
-        if source is None or isinstance(source, NoSource):
+        if source is None or isinstance(source, NoTokenError):
             return request
         self._token = token = source.current(wire) if self._refused is None else self._another(source, self._refused, wire)
         if token.ssl and request.origin.scheme != "https":
@@ -182,7 +178,7 @@ class TokenRun(AuthRun):
         error = token_error(response)
         if error is None:
             return ACCEPT
-        if isinstance(self._source, NoSource):
+        if isinstance(self._source, NoTokenError):
             raise fresh(self._source)
         if self._token is None:
             return ACCEPT

@@ -36,7 +36,6 @@ _HTTP_DATE = re.compile(
     r"|[A-Z][a-z]{5,8}, [0-9]{1,2}-[A-Z][a-z]{2}-[0-9]{2} [0-9:]{8} GMT"
     r"|[A-Z][a-z]{2} [A-Z][a-z]{2} [ 0-9][0-9] [0-9:]{8} [0-9]{4})\Z"
 )
-_RETRIED_ENVELOPES = frozenset({429, 504})
 
 
 def again_after_failure(failure: ours.TransportError, request: Request, options: SendOptions) -> bool:
@@ -67,7 +66,7 @@ def again_after_answer(response: Response, options: SendOptions) -> bool:
     request, status, envelope = response.request, response.status_code, None
     if status == 200:
         envelope = response.esri_error
-        if envelope is None or envelope.code not in _RETRIED_ENVELOPES:
+        if envelope is None or envelope.code is None or not envelope.is_busy:
             return False
         status = envelope.code
     if not wants_retry(options.retry, request.method, status) or not request.replayable:

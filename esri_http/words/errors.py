@@ -22,7 +22,8 @@
     ├── SignInError                    no token or no signed-in connection could be had
     │   ├── ArcGISLoginError           the user name, password, key or token was refused
     │   ├── TokenRequestError          the token service failed, or gave an answer that is none
-    │   └── InteractionRequiredError   a person has to do something first
+    │   ├── InteractionRequiredError   a person has to do something first
+    │   └── NoTokenError               a server wants a token, and none of the session's is for it
     ├── InvalidRequestError            (also a ValueError) the call itself cannot be sent
     │   ├── InvalidUrlError
     │   ├── InvalidHeaderError
@@ -32,7 +33,8 @@
         └── MissingPackageError        (also an ImportError) an optional package is absent
 
 None of them is an `OSError` or one of urllib3's errors, so nothing below can mistake them for a lost connection. All of
-them pickle, and none of them holds a secret: URLs appear without user info, query and fragment.
+them pickle, and none of them holds a secret: URLs appear without user info, query and fragment. The token services refine
+`TokenRequestError` for their own use.
 """
 
 from __future__ import annotations
@@ -197,6 +199,10 @@ class TokenRequestError(SignInError):
 
 class InteractionRequiredError(SignInError):
     """A person must act first: a sign-in page, a one-time code, terms to accept, a password to change."""
+
+
+class NoTokenError(SignInError):
+    """A server wants a token, and none of the session's is for it; the message says why."""
 
 
 class InvalidRequestError(EsriHttpError, ValueError):

@@ -17,11 +17,10 @@ from esri_http.auth.sign_in_form import FormSignIn
 from esri_http.auth.sign_in_pages import Page
 from esri_http.auth.sites import Root, portal_root, server_root
 from esri_http.auth.token_answers import read_json
-from esri_http.auth.token_auth import NoSource
 from esri_http.auth.token_services import portal_service
 from esri_http.auth.tokens import Fetched, TokenKeeper
 from esri_http.words.clock import Deadline
-from esri_http.words.errors import EsriHttpError, SignInError
+from esri_http.words.errors import EsriHttpError, NoTokenError, SignInError
 from esri_http.words.urls import split_url
 from tests.auth.helpers import assert_hidden
 from tests.auth.test_token_answers import INFOS, JSON, answered
@@ -243,7 +242,7 @@ def test_any_rest_info_makes_a_server_ours_or_a_stranger(info):
     wire, root = InfoWire(info), server_root(split_url("https://server.example/x").origin, "/gis/rest/services")
     assert isinstance(root, Root)
     source = Federation(portal_service(PORTAL), tokens, lambda wire: None, FakeClock()).source_for(root, wire)
-    assert isinstance(source, (NoSource, TokenKeeper))
+    assert isinstance(source, (NoTokenError, TokenKeeper))
     posts = [request for request in wire.sent if request.method == "POST"]
     assert {request.origin for request in posts} <= {PORTAL.origin}
     if isinstance(source, TokenKeeper):
