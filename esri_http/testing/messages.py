@@ -105,6 +105,8 @@ class Request:
         return {**self.query, **self.form}
 
     def _read_form(self) -> dict[str, str]:
+        if self.body.received:
+            return {}  # a route has read the body as it is
         kind = self.headers.get("content-type", "").lower()
         if kind.startswith("application/x-www-form-urlencoded"):
             return _first_values(self.body.read_all(_FORM_LIMIT).decode("utf-8", "replace"))

@@ -216,7 +216,7 @@ class SignInPages:
             info["messages"] = [problem]
         name = sign_in.parameters.get("prepopulatedusername", "")
         fields = (FormField("username", "User name", "text", name), FormField("password", "Password", "password"))
-        action = self._site.context + settings.sign_in_paths[0]
+        action = self._site.url[len(self._site.origin) :] + settings.sign_in_paths[0]
         has_cancel = not is_true(sign_in.parameters.get("hideCancel", ""))
         form = Form("Sign In", "signin", action, sign_in.oauth_state, fields, "Sign In", has_cancel=has_cancel)
         text = f"{problem['message']} ({problem['code']})" if problem else ""

@@ -52,17 +52,21 @@ class EmbeddedPortal(PortalSettings):
         port: int = 0,
         names: Iterable[str] = (),
         max_record_count: int = 50,
+        public_url: str = "",
     ) -> None:
         """`host`: "localhost" (IPv4 and, where there is one, IPv6), or a loopback address; the URLs are made with it.
 
         `users`: who may sign in, at the portal and at the stand-alone server; `None` for `default_users()`. `port`: of the
         portal; the federated server takes the next, the stand-alone one the one after; 0 takes any free ports. `names`:
         further host names for the certificate. `max_record_count`: features that one answer of a layer holds at most.
+        `public_url`: where a web tier, such as a reverse proxy, makes the sites known, each below its context
+        (``https://gis.example/basic`` for ``https://gis.example/basic/portal``); their `address` is where it sends requests to.
         """
         super().__init__(clock)
         self.host = host
         self._https = https
         self._port = port
+        self._public_url = public_url.rstrip("/")
         self._names = [*LOOPBACK_NAMES, host, *names]
         self._folder: str | None = None
         self._loop: HttpLoop | None = None
@@ -108,7 +112,8 @@ class EmbeddedPortal(PortalSettings):
                 port = self._port + number if self._port else 0
                 port = loop.listen(addresses, port, site.name, site.handle)
                 host = f"[{self.host}]" if ":" in self.host else self.host
-                site.origin = f"{'https' if self._https else 'http'}://{host}:{port}"
+                site.address = f"{'https' if self._https else 'http'}://{host}:{port}"
+                site.public_url = self._public_url and self._public_url + site.context
             loop.start()
         except BaseException:
             self.stop()

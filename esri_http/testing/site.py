@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import traceback
 from typing import Callable
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from .accounts import Accounts
 from .bodies import BrokenRequestError
@@ -41,7 +41,10 @@ class Site:
         self.settings = settings
         self.recorder = recorder
         self.faults = faults
-        self.origin = ""
+        #: Scheme, host and port that it listens at.
+        self.address = ""
+        #: What it is called from outside where a web tier stands before it, without a slash at the end; "" without one.
+        self.public_url = ""
         self.routes: dict[str, Handler] = {}
         self.gate: Callable[[Request], Answer | None] | None = None
         self.web_tier: WebTier = lambda request: None
@@ -50,13 +53,19 @@ class Site:
 
     @property
     def url(self) -> str:
-        """Where the site is, without a slash at the end."""
-        return self.origin + self.context
+        """Where the site is for its users, without a slash at the end."""
+        return self.public_url or self.address + self.context
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port of its URL."""
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{parts.netloc}"
 
     @property
     def is_secure(self) -> bool:
         """Whether it is reached over https."""
-        return self.origin.startswith("https:")
+        return self.url.startswith("https:")
 
     def handle(self, request: Request) -> Answer:
         """The answer to one request; it is recorded before it is given."""
