@@ -1,5 +1,5 @@
 # make demo | make test | make check      (needs Python 3.9 or newer; everything else is installed into $(VENV))
-# make servers test-servers               the tests with a real browser, which comes from Debian
+# make servers test-servers               the tests with real servers and a real browser, which come from Debian
 #
 # PYTHON=python3.13 VENV=.venv-3.13   another interpreter, in an environment of its own
 # ARGS="tests/words -k url"           what pytest is told
@@ -20,9 +20,14 @@ STAMP = $(PY) -c "open('$@', 'w').close()"
 DECLARED = setup.cfg pyproject.toml
 
 # What the tests against real servers need: Debian packages. Add those of a new one here.
-SERVER_PACKAGES = chromium chromium-driver
-APT_INSTALL = env DEBIAN_FRONTEND=noninteractive apt-get install -qq -o DPkg::Lock::Timeout=300 --no-install-recommends
-SUDO = $(if $(filter-out 0,$(shell id -u)),sudo)
+SERVER_PACKAGES = chromium chromium-driver \
+    apache2-bin apache2-utils libapache2-mod-auth-gssapi gss-ntlmssp lighttpd lighttpd-mod-authn-gssapi lighttpd-mod-openssl \
+    samba samba-ad-dc samba-ad-provision samba-dsdb-modules samba-vfs-modules winbind python3-samba \
+    nginx-light squid-openssl microsocks krb5-kdc krb5-admin-server krb5-user slapd ldap-utils \
+    curl faketime libnss-wrapper python3 \
+    $(KERBEROS_BUILD_PACKAGES)
+# The extra `kerberos` has no wheels for Linux.
+KERBEROS_BUILD_PACKAGES = gcc libc6-dev libkrb5-dev python3-dev
 
 .PHONY: demo test check test-oldest servers test-servers bench clean
 
@@ -42,14 +47,11 @@ test-oldest:
 	$(MAKE) test VENV=.venv-oldest PINS="$$($(PYTHON) tests/support/oldest_pins.py)"
 
 servers:
-	@command -v apt-get >/dev/null || { echo "There is no apt-get here; please install what is called in Debian: $(SERVER_PACKAGES)" >&2; exit 1; }
-	@missing=; for package in $(SERVER_PACKAGES); do \
-	    dpkg-query --show --showformat='$${db:Status-Status}\n' $$package 2>/dev/null | grep -qx installed || missing="$$missing $$package"; \
-	done; \
-	[ -z "$$missing" ] || { $(SUDO) apt-get update -qq && $(SUDO) $(APT_INSTALL) $$missing; }
+	@sh tests/servers/install.sh $(SERVER_PACKAGES)
+	$(MAKE) $(VENV)/.installed-test $(VENV)/.installed-kerberos
 
 # The tests that `make test` skips where a server (or browser) is not installed; here a skip is a failure.
-test-servers: $(VENV)/.installed-test
+test-servers: $(VENV)/.installed-test $(VENV)/.installed-kerberos
 	REAL_SERVERS=required $(PY) -m pytest -m real_server $(ARGS)
 
 bench: $(VENV)/.installed-bench

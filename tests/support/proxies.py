@@ -123,9 +123,22 @@ def _pump(one: socket.socket, other: socket.socket) -> None:
             for key, _ in selector.select():
                 source = key.fileobj
                 while True:
-                    part = source.recv(65536)
+                    part = _received(source)
+                    if part is None:
+                        break
                     if not part:
                         return
                     ways[source].sendall(part)
                     if not (isinstance(source, ssl.SSLSocket) and source.pending()):
                         break
+
+
+def _received(source: socket.socket) -> Union[bytes, None]:
+    """What has come; `None` where that was nothing but TLS's own messages, such as session tickets."""
+    source.settimeout(0)
+    try:
+        return source.recv(65536)
+    except (ssl.SSLWantReadError, BlockingIOError):
+        return None
+    finally:
+        source.settimeout(None)
