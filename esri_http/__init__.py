@@ -21,12 +21,19 @@ if TYPE_CHECKING:
     from .auth.basic import EsriBasicAuth
     from .auth.built_in import EsriBuiltInAuth
     from .auth.chain import AuthChain
+    from .auth.digest import DigestAuth, EsriDigestAuth
     from .auth.generate_token import EsriGenTokenAuth
+    from .auth.guess import EsriGuessAuth, GuessAuth
+    from .auth.kerberos import EsriKerberosAuth
     from .auth.notebook import EsriNotebookAuth, EsriNotebookFileAuth
+    from .auth.ntlm import EsriHttpNtlmAuth
     from .auth.oauth2 import EsriOAuth2Auth, EsriPKCEAuth
     from .auth.oauth_app import Grant
+    from .auth.pki import EsriPKIAuth
     from .auth.pro import ArcGISProAuth, ArcGISServerAuth
+    from .auth.proxy_auth import ProxyAuth
     from .auth.static_tokens import EsriAPIKeyAuth, EsriUserTokenAuth
+    from .auth.windows import EsriHttpNegotiateAuth, EsriWindowsAuth
     from .messages.request import Request
     from .messages.response import Response
     from .session import EsriSession
@@ -69,12 +76,19 @@ _HOMES = {
     "auth.basic": ("EsriBasicAuth",),
     "auth.built_in": ("EsriBuiltInAuth",),
     "auth.chain": ("AuthChain",),
+    "auth.digest": ("DigestAuth", "EsriDigestAuth"),
     "auth.generate_token": ("EsriGenTokenAuth",),
+    "auth.guess": ("EsriGuessAuth", "GuessAuth"),
+    "auth.kerberos": ("EsriKerberosAuth",),
     "auth.notebook": ("EsriNotebookAuth", "EsriNotebookFileAuth"),
+    "auth.ntlm": ("EsriHttpNtlmAuth",),
     "auth.oauth2": ("EsriOAuth2Auth", "EsriPKCEAuth"),
     "auth.oauth_app": ("Grant",),
+    "auth.pki": ("EsriPKIAuth",),
     "auth.pro": ("ArcGISProAuth", "ArcGISServerAuth"),
+    "auth.proxy_auth": ("ProxyAuth",),
     "auth.static_tokens": ("EsriAPIKeyAuth", "EsriUserTokenAuth"),
+    "auth.windows": ("EsriHttpNegotiateAuth", "EsriWindowsAuth"),
     "messages.request": ("Request",),
     "messages.response": ("Response",),
     "words.clock": ("Clock",),

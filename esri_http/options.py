@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 SESSION_KEYWORDS = {
     **{name: name for name in (
         "trust_env", "stream", "check_hostname", "retries", "backoff_factor", "status_to_retry", "method_whitelist", "proxies",
-        "timeout", "deadline", "ca_bundles", "server_hostname", "max_url_length", "trusted_origins", "clock",
+        "proxy_auth", "timeout", "deadline", "ca_bundles", "server_hostname", "max_url_length", "trusted_origins", "clock",
     )},
     "verify": "verify_cert", "ca_bundle": "ca_bundles", "assert_hostname": "check_hostname",
     "allowed_methods": "method_whitelist", "status_forcelist": "status_to_retry",
@@ -41,8 +41,10 @@ def _nearest(name: str, known: dict[str, str]) -> str:
     import difflib
 
     near = difflib.get_close_matches(
-        name, [*known, "auth", "cert", "verify_cert", "allow_redirects", "headers", "referer"], 1, 0.5
+        name, [*known, "auth", "cert", "verify_cert", "allow_redirects", "headers", "referer"], 2, 0.5
     )
+    # Of two that are as near, the shorter.
+    near.sort(key=lambda other: (-difflib.SequenceMatcher(None, other, name).ratio(), len(other)))
     return f"; did you mean {near[0]!r}?" if near else ""
 
 

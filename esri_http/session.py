@@ -10,7 +10,7 @@ from .messages.request import Request
 from .options import SESSION_KEYWORDS, check_keywords, with_environment
 from .pipeline.jars import JarHolder
 from .preparation import prepare
-from .session_settings import SessionSettings
+from .session_settings import SessionSettings, default_auth
 from .words.errors import ConfigurationError
 from .words.forks import watch_forks
 from .words.headers import lookup, merge
@@ -38,7 +38,8 @@ class EsriSession(SessionSettings):
     Parameters, as in the user's document:
 
     - `auth`: a handler, several joined by ``+``, a ``(user, password)`` pair, or any callable that takes a request.
-    - `cert`: client certificate; a PEM file with both parts, or a pair (certificate file, key file).
+    - `cert`: client certificate; a PEM file with both parts, a pair (certificate file, key file), or three parts with the
+      password of the key; or a PFX: (file or bytes, password). Without `auth` it comes with an `EsriPKIAuth`.
     - `verify_cert`: `True`; a path to a CA bundle that is trusted instead of certifi's; an `ssl.SSLContext`; or `False`.
     - `allow_redirects`: `False` raises `RedirectRefusedError` for a redirect.
     - `headers`: fields added to every request. `referer`: the `Referer`; `None` for none.
@@ -49,7 +50,7 @@ class EsriSession(SessionSettings):
     - `stream`: do not read the content of answers before it is asked for.
     - `check_hostname`: `False` skips the name in the server's certificate, not its chain.
     - `retries`, `backoff_factor` (seconds), `status_to_retry`, `method_whitelist`: see `words.settings.read_retries`.
-    - `proxies`: ``{"https": "http://host:port", "http://one.host": None}``.
+    - `proxies`: ``{"https": "http://host:port", "http://one.host": None}``; `proxy_auth`: see `auth.proxy_auth`.
     - `timeout`: seconds, or (connect, read); the default is (10, 60); `None` for no limit.
     - `deadline`: seconds for a whole call with its redirects, retries and sign-in; the default is 600.
     - `ca_bundles`: PEM file(s) with CAs that are trusted besides certifi's.
@@ -81,7 +82,7 @@ class EsriSession(SessionSettings):
         self._adapters: Adapters | None = None
         self._netrc: dict[Origin, BaseEsriAuth | None] = {}
         self._auth: BaseEsriAuth | None = None
-        self.auth = auth
+        self.auth = default_auth(cert) if auth is None else auth
         watch_forks(self)
 
     # -- verbs -------------------------------------------------------------------------------------------------------

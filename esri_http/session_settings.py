@@ -30,6 +30,7 @@ from .words.settings import (
 from .words.urls import origin_of
 
 if TYPE_CHECKING:
+    from .auth.base import BaseEsriAuth
     from .words.headers import HeaderInput
     from .words.settings import ProxiesInput
 
@@ -76,7 +77,7 @@ class SessionSettings:
         )  # fmt: skip
         self._network = NetworkSettings(
             tls, _read_proxies(options.get("proxies")), bool(options.get("trust_env", True)),
-            read_server_hostname(options.get("server_hostname")),
+            read_server_hostname(options.get("server_hostname")), _read_proxy_auth(options.get("proxy_auth")),
         )  # fmt: skip
 
     def __getstate__(self) -> dict[str, Any]:
@@ -117,9 +118,12 @@ class SessionSettings:
 
     @property
     def cert(self) -> tuple[str, str | None] | None:
-        """The client certificate as (certificate file, key file); `None` for none."""
+        """The client certificate as (certificate file, key file), without its password; `None` for none.
+
+        Of a PFX, the file (or what stands for its bytes) and `None`. Set it to any form that `EsriSession` takes.
+        """
         certificate = self._network.tls.certificate
-        return None if certificate is None else (certificate.certificate, certificate.key)
+        return None if certificate is None else (certificate.name, certificate.key)
 
     @cert.setter
     def cert(self, cert: Any) -> None:
@@ -170,6 +174,15 @@ class SessionSettings:
         self._changed(self._network.replace(proxies=_read_proxies(proxies)))
 
     @property
+    def proxy_auth(self) -> Any:
+        """The handler that signs in to the proxies whose address names no user; `None` for none."""
+        return self._network.proxy_auth
+
+    @proxy_auth.setter
+    def proxy_auth(self, auth: Any) -> None:
+        self._changed(self._network.replace(proxy_auth=_read_proxy_auth(auth)))
+
+    @property
     def trust_env(self) -> bool:
         """Whether proxy variables, CA bundle variables and netrc are obeyed."""
         return self._network.trust_env
@@ -186,6 +199,24 @@ class SessionSettings:
     @timeout.setter
     def timeout(self, timeout: Any) -> None:
         self._timeout = read_timeout(timeout)
+
+
+def _read_proxy_auth(auth: Any) -> Any:
+    """What users pass as `proxy_auth=`, as a handler; loaded only where it is used."""
+    if auth is None:
+        return None
+    from .auth.proxy_auth import read_proxy_auth
+
+    return read_proxy_auth(auth)
+
+
+def default_auth(cert: Any) -> BaseEsriAuth | None:
+    """The handler of a session without one: with a client certificate, what gets the tokens of servers behind it."""
+    if cert is None:
+        return None
+    from .auth.pki import EsriPKIAuth
+
+    return EsriPKIAuth()
 
 
 def _read_proxies(proxies: ProxiesInput) -> tuple[tuple[str, str | None], ...]:

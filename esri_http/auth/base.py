@@ -8,10 +8,12 @@ if TYPE_CHECKING:
     from collections.abc import Hashable
     from typing import Protocol, Union
 
+    from ..messages.body import Body
     from ..messages.request import Request
     from ..messages.response import Response
     from ..words.clock import Clock, Deadline
     from ..words.origins import Origin
+    from ..words.settings import ClientCertificate
 
     Answer = Union["Verdict", Response]
 
@@ -42,6 +44,10 @@ if TYPE_CHECKING:
             """The DER certificate of the server that answered last on this exchange's lane; `None` without TLS or lane."""
 
         @property
+        def server_name(self) -> str | None:
+            """The name of the server: the one that was given for an address, else the host; `None` without a request."""
+
+        @property
         def memory(self) -> dict[str, Any]:
             """What is remembered of the lane's connection for as long as it lives; empty without a lane."""
 
@@ -50,7 +56,7 @@ if TYPE_CHECKING:
 
 
 class Verdict:
-    """What a handler says to an answer: `ACCEPT` or `REPLAY`, and no other."""
+    """What a handler says to an answer: `ACCEPT`, `REPLAY` or `BEGIN_ANEW`, and no other."""
 
     __slots__ = ("_name",)
 
@@ -65,17 +71,25 @@ ACCEPT = Verdict("ACCEPT")
 """Nothing to do; the answer goes on."""
 REPLAY = Verdict("REPLAY")
 """Drop this answer, ask `before_request` again and send again."""
+BEGIN_ANEW = Verdict("BEGIN_ANEW")
+"""Drop this answer and all runs, ask every handler for another run, and send again: the kind of sign-in is another."""
 
 
 class Audience:
-    """For whom a request is. `own`: the caller named this origin; it was not a redirect that led to it."""
+    """For whom a request is. `own`: the caller named this origin; it was not a redirect that led to it.
 
-    __slots__ = ("origin", "own", "trusted")
+    `body` is what the request carries, `None` for nothing; only its length is of interest to a handler.
+    """
 
-    def __init__(self, origin: Origin, own: bool = True, trusted: frozenset[Origin] = frozenset()) -> None:
+    __slots__ = ("body", "origin", "own", "trusted")
+
+    def __init__(
+        self, origin: Origin, own: bool = True, trusted: frozenset[Origin] = frozenset(), body: Body | None = None
+    ) -> None:
         self.origin = origin
         self.own = own
         self.trusted = trusted
+        self.body = body
 
     @property
     def is_trusted(self) -> bool:
@@ -90,16 +104,28 @@ class AuthRun:
     """For a sign-in that lives on the connection (NTLM, Negotiate): everything that decides who we are on it. The exchange
     then leases a lane for that identity. `None`: any connection will do."""
 
+    client_certificate: ClientCertificate | None = None
+    """For a sign-in by client certificate: what to show to a server that asks for one. `None`: what the session has."""
+
+    signs_whole: bool = False
+    """For a signature over the request as it goes out (Digest): in a chain, those that change the request come before it."""
+
     def before_request(self, request: Request, wire: Wire) -> Request:
         """The request as it should go out: the same one, or a changed copy. Asked again for every replay."""
         return request
 
+    def about_to_send(self, request: Request, wire: Wire) -> None:
+        """All handlers have had their say, and `request` goes out now; raise to keep it back. Sends nothing of its own."""
+
     def on_response(self, request: Request, response: Response, wire: Wire) -> Answer:
-        """`ACCEPT`, `REPLAY`, or another response that takes the place of this one.
+        """`ACCEPT`, `REPLAY`, `BEGIN_ANEW`, or another response that takes the place of this one.
 
         May look at status and header fields freely, at the content only through `response.peek()` or `esri_error`.
         """
         return ACCEPT
+
+    def end(self) -> None:
+        """The exchange is over, however it ended. Called once."""
 
 
 INERT = AuthRun()
@@ -136,6 +162,10 @@ class BaseEsriAuth(SupportMultiAuth):
 
             return CallableRun(self) if audience.own or audience.is_trusted else INERT
         return INERT
+
+    def begin_inner(self, audience: Audience) -> AuthRun:
+        """The run where a token handler stands further out: without what this one does about tokens on its own account."""
+        return self.begin(audience)
 
     def __call__(self, request: Any) -> Any:
         """Change a request and return it; for subclasses in the common style."""

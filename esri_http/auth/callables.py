@@ -23,9 +23,9 @@ def adopt(auth: Any) -> BaseEsriAuth:
     if isinstance(auth, BaseEsriAuth):
         return auth
     if isinstance(auth, (tuple, list)) and len(auth) == 2:
-        from .basic import EsriBasicAuth
+        from .basic import PlainBasicAuth
 
-        return EsriBasicAuth(None, *auth)
+        return PlainBasicAuth(*auth)
     if callable(auth):
         return CallableAuth(auth)
     raise ConfigurationError("auth= takes a handler, a (user, password) pair, or a callable that takes a request.")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..words.errors import EsriHttpError
-from .base import ACCEPT, INERT, REPLAY, Audience, AuthRun, BaseEsriAuth
+from .base import ACCEPT, BEGIN_ANEW, INERT, REPLAY, Audience, AuthRun, BaseEsriAuth
 from .callables import adopt
+from .token_auth import TokenAuth
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,13 +25,23 @@ class AuthChain(BaseEsriAuth):
         for handler in handlers:
             flat += handler.handlers if isinstance(handler, AuthChain) else (adopt(handler),)
         self.handlers: tuple[BaseEsriAuth, ...] = tuple(flat)
+        # Up to here a token handler stands further out, which sees to the tokens.
+        self._inner_until = max((place for place, handler in enumerate(flat) if isinstance(handler, TokenAuth)), default=0)
 
     def begin(self, audience: Audience) -> AuthRun:
-        return ChainRun([handler.begin(audience) for handler in self.handlers])
+        return ChainRun([
+            handler.begin_inner(audience) if place < self._inner_until else handler.begin(audience)
+            for place, handler in enumerate(self.handlers)
+        ])  # fmt: skip
+
+    def begin_inner(self, audience: Audience) -> AuthRun:
+        return ChainRun([handler.begin_inner(audience) for handler in self.handlers])
 
     def left_of(self, count: int) -> AuthChain:
-        """The first `count` handlers."""
-        return AuthChain(*self.handlers[:count])
+        """The first `count` handlers, for what the one to their right sends."""
+        left = AuthChain(*self.handlers[:count])
+        left._inner_until = count
+        return left
 
     @property
     def token(self) -> Any:
@@ -77,12 +88,22 @@ class ChainRun(AuthRun):
         self._runs = runs
         identities = tuple(run.lane_identity for run in runs if run.lane_identity is not None)
         self.lane_identity = identities or None
+        certificates = (run.client_certificate for run in runs if run.client_certificate is not None)
+        self.client_certificate = next(certificates, None)
+        self.signs_whole = any(run.signs_whole for run in runs)
+        self._asked = list(enumerate(runs))
+        if self.signs_whole:
+            self._asked.sort(key=lambda turn: turn[1].signs_whole)
 
     def before_request(self, request: Request, wire: Wire) -> Request:
-        for place, run in enumerate(self._runs):
+        for place, run in self._asked:
             if run is not INERT:
                 request = run.before_request(request, self._wire_of(place, wire))
         return request
+
+    def about_to_send(self, request: Request, wire: Wire) -> None:
+        for run in self._runs:
+            run.about_to_send(request, wire)
 
     def _wire_of(self, place: int, wire: Wire) -> Wire:
         """The part of the wire that the run at `place` may use."""
@@ -93,9 +114,9 @@ class ChainRun(AuthRun):
         try:
             for place, run in enumerate(self._runs):
                 said = ACCEPT if run is INERT else run.on_response(request, response, self._wire_of(place, wire))
-                if said is REPLAY:
+                if said is REPLAY or said is BEGIN_ANEW:
                     response.discard()
-                    return REPLAY
+                    return said
                 if said is not ACCEPT:
                     response.discard()
                     answer = response = said  # type: ignore[assignment]
@@ -103,6 +124,10 @@ class ChainRun(AuthRun):
             response.close()
             raise
         return answer
+
+    def end(self) -> None:
+        for run in self._runs:
+            run.end()
 
 
 class InnerRun(ChainRun):

@@ -37,7 +37,7 @@ class InnerAuth(TokenAuth):
         run = super().begin(audience)
         if self._inner is None:
             return run
-        inner_run = self._inner.begin(audience)
+        inner_run = self._inner.begin_inner(audience)
         if run is INERT and inner_run is INERT:
             return INERT
         from .chain import InnerRun

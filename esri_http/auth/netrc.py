@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from .base import INERT, Audience, AuthRun
-from .basic import EsriBasicAuth
+from .basic import PlainBasicAuth
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,14 +20,14 @@ _MACRO = re.compile(r"(?ms)^[ \t]*macdef\b.*?(?:\n[ \t\r]*\n|\Z)")
 _KEYWORDS = {"login": "login", "user": "login", "password": "password", "account": "account"}
 
 
-class _NetrcAuth(EsriBasicAuth):
+class _NetrcAuth(PlainBasicAuth):
     """Basic for one origin and, whatever else the session trusts, for no other."""
 
     def begin(self, audience: Audience) -> AuthRun:
         return super().begin(audience) if audience.origin == self._origin else INERT
 
 
-def netrc_auth(origin: Origin) -> EsriBasicAuth | None:
+def netrc_auth(origin: Origin) -> PlainBasicAuth | None:
     """Basic for `origin` from ``$NETRC``, ``~/.netrc`` or ``~/_netrc``; `None` where there is no whole entry for its host.
 
     A file that is missing, damaged or unreadable counts as none, and so does the ``default`` entry.
@@ -43,7 +43,7 @@ def netrc_auth(origin: Origin) -> EsriBasicAuth | None:
     login, password = entry.get("login"), entry.get("password")
     if not login or not password or ":" in login:
         return None
-    return _NetrcAuth(None, login, password, url=str(origin))
+    return _NetrcAuth(login, password, url=str(origin))
 
 
 def find_entry(text: str, host: str) -> dict[str, str]:

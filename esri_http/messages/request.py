@@ -4,22 +4,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..words.headers import lookup, redact_headers, without
+from ..words.headers import BODY_HEADERS, lookup, redact_headers, without
 from ..words.redaction import redact_url
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Callable, Optional
+
     from ..words.origins import Origin
     from .body import Body
+
+    LateHeaders = Callable[[Optional[bytes]], Mapping[str, str]]
 
 
 class Request:
     """Method, URL, header fields and body of one request.
 
     `headers` is a plain dict that belongs to this request alone; `body` is `bytes`, a `Body` that can be iterated, or
-    `None`. `secret_query` is a query that goes on the wire but into no log, error or `url`.
+    `None`. `secret_query` is a query that goes on the wire but into no log, error or `url`. `late_headers` makes header
+    fields each time that the request is sent, once the connection stands: it is called with the server's certificate (DER;
+    `None` without TLS).
     """
 
-    __slots__ = ("body", "fragment", "headers", "method", "origin", "secret_query", "target")
+    __slots__ = ("body", "fragment", "headers", "late_headers", "method", "origin", "secret_query", "target")
 
     def __init__(
         self,
@@ -30,6 +37,7 @@ class Request:
         body: Body | None = None,
         fragment: str = "",
         secret_query: str = "",
+        late_headers: LateHeaders | None = None,
     ) -> None:
         self.method = method
         self.origin = origin
@@ -38,6 +46,7 @@ class Request:
         self.body = body
         self.fragment = fragment
         self.secret_query = secret_query
+        self.late_headers = late_headers
 
     @property
     def url(self) -> str:
@@ -61,7 +70,12 @@ class Request:
 
     def copy(self) -> Request:
         """A copy with header fields of its own; the body is shared."""
-        return Request(self.method, self.origin, self.target, dict(self.headers), self.body, self.fragment, self.secret_query)
+        return self._with(dict(self.headers))
+
+    def _with(self, headers: dict[str, str]) -> Request:
+        return Request(
+            self.method, self.origin, self.target, headers, self.body, self.fragment, self.secret_query, self.late_headers
+        )
 
     def replace(self, **changes: Any) -> Request:
         """A copy with the named parts changed."""
@@ -74,7 +88,11 @@ class Request:
         """A copy with this header field set, whatever stood there, in whatever case."""
         headers = dict(self.headers) if lookup(self.headers, name) is None else without(self.headers, frozenset({name.lower()}))
         headers[name] = value
-        return Request(self.method, self.origin, self.target, headers, self.body, self.fragment, self.secret_query)
+        return self._with(headers)
+
+    def without_body(self) -> Request:
+        """A GET of the same target, which asks for nothing to be done (RFC 9110 section 9.2.1)."""
+        return self.replace(method="GET", body=None, headers=without(self.headers, BODY_HEADERS))
 
     def header(self, name: str) -> str | None:
         """The value of a header field, or `None`."""
@@ -93,6 +111,7 @@ class Request:
             "body": None,
             "fragment": self.fragment,
             "secret_query": "",
+            "late_headers": None,
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:

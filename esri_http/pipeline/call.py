@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ..wire.transport import SendOptions, Transport
     from ..words.clock import Clock
     from ..words.origins import Origin
+    from ..words.settings import ClientCertificate
     from .adapters import Adapters
     from .jars import JarHolder
 
@@ -28,6 +29,7 @@ class Call:
 
     __slots__ = (
         "adapters",
+        "certificate",
         "clock",
         "cookies",
         "jar",
@@ -63,6 +65,8 @@ class Call:
         self.adapters = adapters
         self.clock: Clock = options.deadline.clock
         self.sends = 0
+        # What a handler shows to the server of the exchange that is under way; `None`: what the session has.
+        self.certificate: ClientCertificate | None = None
 
     def send(self, request: Request, lane: Lane | None = None, options: SendOptions | None = None) -> Response:
         """One request over the wire, with this session's cookies."""
@@ -88,6 +92,8 @@ class Call:
     def transport_to(self, origin: Origin) -> Transport:
         """The way to `origin`: where only a redirect led to, our client certificate is not shown."""
         transport = self.transport
+        if self.certificate is not None and not transport.keeps_certificate:
+            return transport.with_certificate(self.certificate)
         if not transport.shows_certificate or origin == self.own or origin in self.trusted:
             return transport
         return transport.without_certificate

@@ -14,6 +14,8 @@ from .redirects import follow
 if TYPE_CHECKING:
     from typing import Protocol
 
+    from ..wire.proxies import Proxy
+    from ..wire.proxy_sign_in import ProxySigner
     from ..words.origins import Origin
     from ..words.settings import NetworkSettings, RetrySettings, TimeoutPair
     from .adapters import Adapters
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 # Settings that calls brought along; the connections of the oldest are given up first.
 _MOST_TRANSPORTS = 32
 _MOST_TIMEOUTS = 64
+_MOST_SIGNERS = 64
 
 
 class Engine:
@@ -47,7 +50,9 @@ class Engine:
         self._retry = make_retry(retries)
         self._sign_in_retry = without_repetition(self._retry)
         self._timeouts: dict[TimeoutPair, Timeouts] = {}
-        self.main = Transport(network)
+        self._proxy_auth = network.proxy_auth
+        self._signers: dict[Proxy, ProxySigner] = {}
+        self.main = Transport(network, self.signer_for)
         self._transports: dict[NetworkSettings, Transport] = {network: self.main}
 
     def transport(self, network: NetworkSettings) -> Transport:
@@ -59,8 +64,26 @@ class Engine:
                 if transport is None:
                     if len(self._transports) >= _MOST_TRANSPORTS:
                         self._transports.pop(list(self._transports)[1]).close()
-                    transport = self._transports[network] = Transport(network)
+                    transport = self._transports[network] = Transport(network, self.signer_for)
+                    given = network.tls.certificate
+                    transport.keeps_certificate = given is not None and given != self.main.network.tls.certificate
         return transport
+
+    def signer_for(self, proxy: Proxy) -> ProxySigner | None:
+        """Who signs in to `proxy`: one for all transports, so that what one learns, such as a refusal, the others know."""
+        if proxy.is_socks or (proxy.username is None and self._proxy_auth is None):
+            return None
+        from ..auth.proxy_auth import proxy_signer
+
+        with self._lock:
+            signer = self._signers.get(proxy)
+            if signer is None:
+                if len(self._signers) >= _MOST_SIGNERS:
+                    self._signers = {}
+                signer = self._signers[proxy] = proxy_signer(
+                    proxy.url, proxy.host, proxy.username, proxy.password, self._proxy_auth
+                )
+            return signer
 
     def options(self, timeout: TimeoutPair, deadline: float | None, stream: bool = False) -> SendOptions:
         """How one call is sent; `timeout` and `deadline` in seconds."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..auth.base import ACCEPT, INERT, REPLAY, Audience, AuthRun, BaseEsriAuth
+from ..auth.base import ACCEPT, BEGIN_ANEW, INERT, REPLAY, Audience, AuthRun, BaseEsriAuth
 from ..wire.connections import ConnectionPinLost
 from ..words.errors import BodyNotReplayableError, ConnectionLostError, SignInError
 from ..words.redaction import redact_url
@@ -19,19 +19,30 @@ if TYPE_CHECKING:
 
 # A handshake has three legs, a token is renewed once; a chain may do each in turn.
 MOST_REPLAYS = 8
+_MOST_BEGINNINGS = 4
+
+
+class _BeginAnew(Exception):
+    """A handler knows only now how it signs in."""
 
 
 def exchange(request: Request, auth: BaseEsriAuth | None, call: Call) -> Response:
     """Send `request` signed by `auth`; the answer that all handlers accept."""
     if auth is None:
         return call.send(request)
-    audience = Audience(request.origin, request.origin == call.own, call.trusted)
-    run = auth.begin(audience)
-    if run is INERT:
-        return call.send(request)
-    if run.lane_identity is None:
-        return _until_accepted(request, run, ExchangeWire(call, auth, audience))
-    return _on_lanes(request, run, auth, call, audience)
+    audience = Audience(request.origin, request.origin == call.own, call.trusted, request.body)
+    for _ in range(_MOST_BEGINNINGS):
+        run = auth.begin(audience)
+        call.certificate = run.client_certificate
+        if run is INERT:
+            return call.send(request)
+        try:
+            if run.lane_identity is None:
+                return _until_accepted(request, run, ExchangeWire(call, auth, audience))
+            return _on_lanes(request, run, auth, call, audience)
+        except _BeginAnew:
+            pass
+    raise _endless(request)
 
 
 def _on_lanes(request: Request, run: AuthRun, auth: BaseEsriAuth, call: Call, audience: Audience) -> Response:
@@ -57,8 +68,16 @@ def _on_lane(request: Request, run: AuthRun, lane: Lane, wire: ExchangeWire) -> 
 
 
 def _until_accepted(request: Request, run: AuthRun, wire: ExchangeWire) -> Response:
+    try:
+        return _ask_and_send(request, run, wire)
+    finally:
+        run.end()
+
+
+def _ask_and_send(request: Request, run: AuthRun, wire: ExchangeWire) -> Response:
     for _ in range(MOST_REPLAYS + 1):
         outgoing = run.before_request(request, wire)
+        run.about_to_send(outgoing, wire)
         response = wire.call.send(outgoing, wire.lane)
         try:
             answer = run.on_response(outgoing, response, wire)
@@ -68,10 +87,16 @@ def _until_accepted(request: Request, run: AuthRun, wire: ExchangeWire) -> Respo
         if answer is ACCEPT:
             return response
         response.discard()
-        if answer is not REPLAY:
+        if answer is not REPLAY and answer is not BEGIN_ANEW:
             return answer  # type: ignore[return-value]
         _check_replayable(outgoing)
-    raise SignInError(f"The sign-in at {redact_url(request.url)} does not come to an end.", url=request.url)
+        if answer is BEGIN_ANEW:
+            raise _BeginAnew
+    raise _endless(request)
+
+
+def _endless(request: Request) -> SignInError:
+    return SignInError(f"The sign-in at {redact_url(request.url)} does not come to an end.", url=request.url)
 
 
 def _check_replayable(request: Request) -> None:
@@ -130,7 +155,11 @@ class ExchangeWire:
     def resend(self, request: Request) -> Response:
         """See `Wire.resend`."""
         _check_replayable(request)
-        return exchange(request, self._left(), self.call)
+        shown = self.call.certificate
+        try:
+            return exchange(request, self._left(), self.call)
+        finally:
+            self.call.certificate = shown
 
     def _left(self) -> BaseEsriAuth | None:
         return self.auth.left_of(self._count) if self._count else None
@@ -144,6 +173,15 @@ class ExchangeWire:
     def peer_certificate(self) -> bytes | None:
         """See `Wire.peer_certificate`."""
         return None if self.lane is None else self.lane.peer_certificate
+
+    @property
+    def server_name(self) -> str | None:
+        """See `Wire.server_name`."""
+        if self.lane is not None:
+            return self.lane.server_name
+        if self.audience is None:
+            return None
+        return self.call.transport_to(self.audience.origin).route(self.audience.origin).name or self.audience.origin.host
 
     @property
     def memory(self) -> dict[str, Any]:

@@ -93,6 +93,34 @@ class CarefulResponse(http.client.HTTPResponse):
         return data
 
 
+class ProxyChallenge(Exception):
+    """A proxy wants a (better) sign-in before it makes a tunnel. `fields`: its `Proxy-Authenticate`; `sent`: what it was told.
+
+    Derived from neither `OSError` nor urllib3's `HTTPError`, so that it comes through urllib3 as it is.
+    """
+
+    def __init__(self, fields: list[str], sent: str | None) -> None:
+        super().__init__("407")
+        self.fields = fields
+        self.sent = sent
+
+
+class TunnelAnswer(CarefulResponse):
+    """A proxy's answer to CONNECT. Of a 407 it reads what the standard library drops, and raises it."""
+
+    sent: str | None = None
+
+    def _read_status(self) -> tuple[str, int, str]:
+        status = super()._read_status()
+        if status[1] != http.client.PROXY_AUTHENTICATION_REQUIRED:
+            return status
+        try:
+            fields = http.client.parse_headers(self.fp).get_all("proxy-authenticate")
+        finally:
+            self.close()
+        raise ProxyChallenge(fields or [], self.sent)
+
+
 class _TimedReads(socket.SocketIO):
     """A socket's file that is not read after `deadline`. A time-out of the socket alone never ends a trickle."""
 

@@ -26,6 +26,11 @@ def retry_options(jitter: float, longest: float) -> dict[str, Any]:
     return {"backoff_jitter": jitter, "backoff_max": longest} if URLLIB3_2 else {}
 
 
+def tunnel_options(scheme: str) -> dict[str, Any]:
+    """The options of `set_tunnel`: urllib3 1.26 knows by other ways whether the proxy speaks TLS."""
+    return {"scheme": scheme} if URLLIB3_2 else {}
+
+
 def let_go(error: BaseException) -> None:
     """Before Python 3.11 the frames behind a refused CONNECT hold the proxy's answer, and with it an open socket."""
     if sys.version_info < (3, 11):

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import errno
 import socket
+from ssl import SSLEOFError
 from typing import TYPE_CHECKING, Any
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from .answers import CarefulResponse
-from .compat import let_go
+from .answers import CarefulResponse, TunnelAnswer
+from .compat import let_go, tunnel_options
 
 if TYPE_CHECKING:
+    from ..messages.request import LateHeaders
     from ..words.clock import Deadline
+    from .proxy_sign_in import ProxySigner
 
 _SEND_BYTES = 256 * 1024
 
@@ -29,15 +32,22 @@ class WireHeaders(dict):  # type: ignore[type-arg]
     """Header fields that carry past urllib3 what it has no place for.
 
     `secret_query`: what its logs and errors must not show of the request target; `deadline`: of the whole call;
-    `read_timeout` (seconds, `None` for no limit): it holds for sending too, where urllib3 takes the connect time-out.
+    `read_timeout` (seconds, `None` for no limit): it holds for sending too, where urllib3 takes the connect time-out;
+    `late`: makes further fields once the connection stands (see `Request.late_headers`).
     """
 
-    __slots__ = ("deadline", "read_timeout", "secret_query")
+    __slots__ = ("deadline", "late", "read_timeout", "secret_query")
 
     def __init__(
-        self, headers: dict[str, str], secret_query: str, deadline: Deadline | None, read_timeout: float | None
+        self,
+        headers: dict[str, str],
+        secret_query: str,
+        deadline: Deadline | None,
+        read_timeout: float | None,
+        late: LateHeaders | None = None,
     ) -> None:
         super().__init__(headers)
+        self.late = late
         self.secret_query = secret_query
         self.deadline = deadline
         self.read_timeout = read_timeout
@@ -47,25 +57,40 @@ class WireHeaders(dict):  # type: ignore[type-arg]
         return self
 
 
+class ProxyHeaders(dict):  # type: ignore[type-arg]
+    """What urllib3 takes for the header fields for the proxy: none, but it carries who signs in to every connection."""
+
+    __slots__ = ("signer",)
+
+    def __init__(self, signer: ProxySigner) -> None:
+        super().__init__()
+        self.signer = signer
+
+    def __bool__(self) -> bool:
+        return True  # else urllib3 takes an empty dict of its own in its place
+
+
 class ConnectionTie:
     """What a lane knows of its one connection; a new connection begins with an empty `memory`.
 
-    While it is `pinned`, a new connection is refused. `peer_certificate` is in DER form; `None` without TLS.
+    While it is `pinned`, a second connection is refused. `peer_certificate` is in DER form; `None` without TLS.
+    `proxy_memory`: the same for a sign-in to the proxy, which has nothing to do with the one to the server.
     """
 
-    __slots__ = ("connected", "memory", "peer_certificate", "pinned")
+    __slots__ = ("connected", "memory", "peer_certificate", "pinned", "proxy_memory")
 
     def __init__(self) -> None:
         self.connected = False
         self.pinned = False
         self.peer_certificate: bytes | None = None
         self.memory: dict[str, Any] = {}
+        self.proxy_memory: dict[str, Any] = {}
 
     def renew(self, sock: Any) -> None:
         """Take note of a new connection over `sock`."""
         getpeercert = getattr(sock, "getpeercert", None)
         self.peer_certificate = getpeercert(True) if getpeercert else None
-        self.memory = {}
+        self.memory, self.proxy_memory = {}, {}
         self.connected = True
 
 
@@ -78,17 +103,30 @@ class Watched:
     _read_timeout: float | None = None
     _secret_query = ""
     _has_body = False
+    _signer: ProxySigner | None = None
+    _signed_with: str | None = None
+
+    def set_tunnel(self, host: str, port: int | None = None, headers: Any = None, scheme: str = "http") -> None:
+        """Ask for a tunnel at the next `connect`, with a sign-in made for this one connection."""
+        if isinstance(headers, ProxyHeaders):
+            self._signer = headers.signer
+            self._signed_with = field = headers.signer.authorization("CONNECT", f"{host}:{port}", None)
+            headers = {} if field is None else {"Proxy-Authorization": field}
+        super().set_tunnel(host, port, headers, **tunnel_options(scheme))  # type: ignore[misc]
 
     def connect(self) -> None:
         """Connect; raises `ConnectionPinLost` where that would lose a sign-in."""
         tie = self.tie
-        if tie is not None and tie.pinned:
+        if tie is not None and tie.pinned and tie.connected:
             raise ConnectionPinLost
         try:
             super().connect()  # type: ignore[misc]
         except Exception as error:
             let_go(error)
             raise
+        if self._signer is not None:
+            self._signer.accepted(self._signed_with, None)
+            self._signer = self._signed_with = None
         if tie is not None:
             tie.renew(self.sock)
 
@@ -104,6 +142,8 @@ class Watched:
 
     def _take_over(self, headers: WireHeaders, has_body: bool) -> None:
         self._has_body = has_body
+        if headers.late is not None:
+            headers.update(headers.late(None if self.tie is None else self.tie.peer_certificate))
         self._secret_query = headers.secret_query
         self._deadline = headers.deadline
         self._read_timeout = headers.read_timeout
@@ -125,18 +165,18 @@ class Watched:
 
     def send(self, data: Any) -> None:
         """Send `data`, a lot of it in pieces: a time-out holds for each, as it does for each piece that is read."""
-        if not self._has_body:
-            super().send(data)  # type: ignore[misc]
-            return
         try:
-            if isinstance(data, bytes) and len(data) > _SEND_BYTES:
+            if not self._has_body:
+                super().send(data)  # type: ignore[misc]
+            elif isinstance(data, bytes) and len(data) > _SEND_BYTES:
                 view = memoryview(data)
                 for start in range(0, len(data), _SEND_BYTES):
                     self._send_piece(view[start : start + _SEND_BYTES])
             else:
                 self._send_piece(data)
-        except ConnectionResetError as error:
-            # It may have answered before it hung up (413, mostly). After this error urllib3 reads the answer.
+        except (ConnectionResetError, SSLEOFError) as error:
+            # It may have answered before it hung up (413, mostly; or the alert of TLS 1.3 that it wants a client
+            # certificate). After this error urllib3 reads the answer.
             raise BrokenPipeError(errno.EPIPE, error.strerror) from error
 
     def _send_piece(self, data: Any) -> None:
@@ -146,6 +186,10 @@ class Watched:
 
     def response_class(self, sock: Any, debuglevel: int = 0, method: str | None = None) -> CarefulResponse:
         """What the standard library makes the answer of."""
+        if self._signer is not None:
+            answer = TunnelAnswer(sock, method, self._deadline)
+            answer.sent = self._signed_with
+            return answer
         return CarefulResponse(sock, method, self._deadline)
 
 

@@ -22,10 +22,13 @@ if TYPE_CHECKING:
 _TLS_ADVICE = (
     ("CERTIFICATE_REQUIRED", "the server wants a client certificate; give one by cert="),
     ("HANDSHAKE_FAILURE", "no common ground was found; the server may want a client certificate (cert=)"),
-    ("BAD_CERTIFICATE", "the server did not accept our client certificate"),
+    ("BAD_CERTIFICATE", "the server did not accept our client certificate, or misses one (cert=)"),
+    ("CERTIFICATE_UNKNOWN", "the server did not accept our client certificate"),
+    ("UNSUPPORTED_CERTIFICATE", "the server does not take client certificates of the kind of ours"),
     ("UNKNOWN_CA", "the server does not know the issuer of our client certificate"),
     ("CERTIFICATE_EXPIRED", "our client certificate has expired"),
     ("CERTIFICATE_REVOKED", "our client certificate is revoked"),
+    ("ACCESS_DENIED", "the server knows our client certificate and does not let it in"),
     ("WRONG_VERSION_NUMBER", "what answers there does not speak TLS; is it an http:// address?"),
     ("HTTP_REQUEST", "what answers there does not speak TLS; is it an http:// address?"),
     ("PROTOCOL_VERSION", "the server only speaks versions of TLS older than 1.2"),
@@ -134,7 +137,7 @@ class _Translation:
         original = error.original_error
         text = str(original)
         if "Tunnel connection failed: 407" in text:
-            what = f"{self.proxy} wants a sign-in; put it in its address: http://user:password@host:port"
+            what = f"{self.proxy} wants a sign-in; put it in its address, http://user:password@host:port, or give proxy_auth="
         elif "Tunnel connection failed" in text:
             what = f"{self.proxy} refused to connect to {self.origin.authority}"
         elif isinstance(original, (ssl.SSLError, urllib3_errors.SSLError)):

@@ -34,7 +34,7 @@ class Lane:
         self.key = key
         self.route = route
         self.round_of_yard = round_of_yard
-        self.pool: HTTPConnectionPool = route.open_pool(make_manager(tls, route.proxy, single=True))
+        self.pool: HTTPConnectionPool = route.open_pool(make_manager(tls, route.proxy, route.signer, single=True))
         self._tie = ConnectionTie()
         self.pool.ConnectionCls = partial(_tied, self.pool.ConnectionCls, self._tie)  # type: ignore[assignment]
 
@@ -44,9 +44,19 @@ class Lane:
         return self._tie.memory
 
     @property
+    def proxy_memory(self) -> dict[str, Any]:
+        """The same for a sign-in to the proxy."""
+        return self._tie.proxy_memory
+
+    @property
     def peer_certificate(self) -> bytes | None:
         """The certificate that the server showed last, in DER form; `None` without TLS."""
         return self._tie.peer_certificate
+
+    @property
+    def server_name(self) -> str:
+        """The name of the server: the one that was given for an address, else the host of the URL."""
+        return self.route.name or self.route.origin.host
 
     @property
     def is_open(self) -> bool:
@@ -60,8 +70,8 @@ class Lane:
         return connection is not None and not is_connection_dropped(connection)
 
     def pin(self, pinned: bool = True) -> None:
-        """Forbid, or allow again, that the lane connects anew. Before its first connection there is nothing to pin."""
-        self._tie.pinned = pinned and self._tie.connected
+        """Forbid, or allow again, that the lane connects anew; its first connection may always be made."""
+        self._tie.pinned = pinned
 
     def close(self) -> None:
         """Close the connection."""

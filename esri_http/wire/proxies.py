@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import ipaddress
 import os
 import re
@@ -36,13 +35,6 @@ class Proxy(NamedTuple):
     def uses_tls(self) -> bool:
         """Whether the connection to the proxy itself is TLS."""
         return self.url.startswith("https:")
-
-    def headers(self) -> dict[str, str] | None:
-        """What the proxy, and nobody else, gets to read (Basic, RFC 7617, UTF-8)."""
-        if self.username is None:
-            return None
-        pair = f"{self.username}:{self.password or ''}".encode()
-        return {"Proxy-Authorization": "Basic " + base64.b64encode(pair).decode("ascii")}
 
     def __repr__(self) -> str:
         return f"<Proxy {self.url}>"

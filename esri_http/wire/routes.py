@@ -16,18 +16,20 @@ if TYPE_CHECKING:
     from ..words.origins import Origin
     from ..words.settings import NetworkSettings
     from .proxies import Proxy
+    from .proxy_sign_in import ProxySigner
 
 
 class Route:
     """Where to dial, what name to ask for, and the pool of connections that go there."""
 
-    __slots__ = ("host_header", "name", "origin", "pool", "prefix", "proxy")
+    __slots__ = ("host_header", "name", "origin", "pool", "prefix", "proxy", "signer")
 
     def __init__(self, origin: Origin, proxy: Proxy | None, name: str | None) -> None:
         self.origin = origin
         self.proxy = proxy
         self.name = name
         self.pool: HTTPConnectionPool | None = None
+        self.signer: ProxySigner | None = None
         # A proxy that forwards plain http takes the absolute URL (RFC 9112 section 3.2.2).
         self.prefix = str(origin) if proxy is not None and origin.scheme == "http" and not proxy.is_socks else ""
         self.host_header = None if name is None else origin._replace(host=name).authority

@@ -6,15 +6,17 @@ every new connection. Imports nothing of urllib3, so that the first context can 
 
 from __future__ import annotations
 
+import binascii
 import os
 import re
 import ssl
 import threading
+import time
 import weakref
 
 from ..words.errors import CertificateFileError, ConfigurationError
 from ..words.forks import ProcessLock
-from ..words.settings import ClientCertificate, TlsSettings
+from ..words.settings import ClientCertificate, TlsSettings, is_pfx
 
 # By settings and the state of the files behind them.
 _contexts: weakref.WeakValueDictionary[tuple[object, ...], ssl.SSLContext] = weakref.WeakValueDictionary()
@@ -31,7 +33,7 @@ def tls_context(settings: TlsSettings) -> ssl.SSLContext:
     """
     if not isinstance(settings.verify, (bool, str)):
         return _taken_as_it_is(settings.verify, settings)
-    key = (settings, *(_stamp(path) for path in _files(settings)))
+    key = (settings, *(_stamp(path) for path in _files(settings)), *_stamps_of(settings.certificate))
     with _lock:
         context = _contexts.get(key)
         if context is None:
@@ -74,9 +76,25 @@ def _files(settings: TlsSettings) -> list[str]:
     files = list(settings.ca_bundles)
     if isinstance(settings.verify, str):
         files.append(settings.verify)
-    if settings.certificate is not None:
-        files += [path for path in (settings.certificate.certificate, settings.certificate.key) if path]
     return files
+
+
+def _stamps_of(certificate: ClientCertificate | None) -> list[tuple[object, ...]]:
+    if certificate is None or isinstance(certificate.certificate, bytes):
+        return []
+    stamps = [_stamp(certificate.certificate)]
+    if certificate.key is not None and not is_pfx(certificate.certificate):
+        try:
+            stamps.append(_stamp(certificate.key))
+        except CertificateFileError as error:
+            # Not by its name: it may be a password in the wrong place.
+            why = str(error).rpartition(": ")[2]
+            message = (
+                f"The key file that cert= names for {certificate.name} cannot be used: {why} A password is the third part:"
+                " (certificate, key or None, password)."
+            )
+            raise CertificateFileError(message, path=certificate.name) from None
+    return stamps
 
 
 def _stamp(path: str) -> tuple[object, ...]:
@@ -137,12 +155,28 @@ def _check_folder(path: str) -> None:
 
 
 def load_certificate(context: ssl.SSLContext, certificate: ClientCertificate) -> None:
-    """Show this client certificate on connections of `context`. Never asks for a password on the terminal."""
-    files = certificate.certificate if certificate.key is None else f"{certificate.certificate} with {certificate.key}"
+    """Show this client certificate on connections of `context`. Never asks for a password on the terminal.
+
+    Raises `CertificateFileError` for files that cannot be used and for a certificate that does not hold today.
+    """
+    from .der import check_validity
+
+    if is_pfx(certificate.certificate):
+        from .pkcs12 import load_pfx
+
+        leaf = load_pfx(context, certificate)
+    else:
+        leaf = _load_pem(context, str(certificate.certificate), certificate)
+    check_validity(leaf, certificate.name, time.time())
+
+
+def _load_pem(context: ssl.SSLContext, path: str, certificate: ClientCertificate) -> bytes:
+    """Load PEM files from where they are; the certificate in DER form."""
     # An empty password makes OpenSSL fail where `None` would make it ask on the terminal.
     password = certificate.password or ""
     try:
-        context.load_cert_chain(certificate.certificate, certificate.key, lambda: password)
+        context.load_cert_chain(path, certificate.key, lambda: password)
+        return _first_certificate(path)
     except (OSError, ValueError) as error:
         why = _why(error)
         if "KEY_VALUES_MISMATCH" in why:
@@ -151,14 +185,21 @@ def load_certificate(context: ssl.SSLContext, certificate: ClientCertificate) ->
             why = "the private key is encrypted and no password was given"
         elif isinstance(error, ssl.SSLError) and _looks_encrypted(certificate):
             why = "the password of the private key is wrong"
-        message = f"The client certificate {files} cannot be used: {why}."
-        raise CertificateFileError(message, path=certificate.certificate) from None
+        files = path if certificate.key is None else f"{path} with {certificate.key}"
+        raise CertificateFileError(f"The client certificate {files} cannot be used: {why}.", path=path) from None
+
+
+def _first_certificate(path: str) -> bytes:
+    """The certificate that OpenSSL takes for ours from a PEM file, in DER form."""
+    with open(path, "rb") as file:
+        found = re.search(rb"-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----([^-]*)-----END", file.read())
+    return binascii.a2b_base64(found[1]) if found else b""
 
 
 def _looks_encrypted(certificate: ClientCertificate) -> bool:
     try:
         with open(certificate.key or certificate.certificate, "rb") as file:
-            return b"ENCRYPTED" in file.read(1 << 20)
+            return b"ENCRYPTED" in file.read()
     except OSError:
         return False
 

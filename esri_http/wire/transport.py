@@ -10,6 +10,7 @@ from urllib3.util.timeout import Timeout
 
 from ..messages.response import Response
 from ..words.errors import EsriHttpError, TransportError
+from ..words.headers import lookup, without
 from .compat import RESPONSE_OPTIONS, WIRE_ERRORS
 from .connections import WireHeaders
 from .managers import make_manager
@@ -19,7 +20,7 @@ from .streams import WireStream
 from .tls import tls_context
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Callable, Hashable
 
     from urllib3 import PoolManager
     from urllib3.util.retry import Retry
@@ -27,12 +28,17 @@ if TYPE_CHECKING:
     from ..messages.request import Request
     from ..words.clock import Deadline
     from ..words.origins import Origin
-    from ..words.settings import NetworkSettings
+    from ..words.settings import ClientCertificate, NetworkSettings
     from .lanes import Lane, LaneYard
+    from .proxies import Proxy
+    from .proxy_sign_in import ProxySigner
 
 
 # Fewer than the pools that a manager keeps, which closes one for each new one beyond its limit.
 _MOST_ROUTES = 400
+# Handlers with a client certificate of their own, on one session.
+_MOST_CERTIFICATES = 32
+_FOR_PROXIES = "Proxy-Authorization"
 
 
 class Timeouts:
@@ -76,10 +82,13 @@ class SendOptions:
 class Transport:
     """Sends requests with one set of network settings. Safe for threads; after a fork it begins anew."""
 
-    def __init__(self, network: NetworkSettings) -> None:
+    def __init__(self, network: NetworkSettings, signer_for: Callable[[Proxy], ProxySigner | None] | None = None) -> None:
         self.network = network
+        self._signer_for = signer_for
         self.shows_certificate = network.tls.certificate is not None
-        self._without_certificate: Transport | None = None
+        # Whether our certificate goes before that of a handler, since it was given for the call.
+        self.keeps_certificate = False
+        self._by_certificate: dict[ClientCertificate | None, Transport] = {}
         self._lock = threading.Lock()
         self._routes: dict[tuple[Origin, str | None], Route] = {}
         self._managers: dict[Any, PoolManager] = {}
@@ -97,6 +106,8 @@ class Transport:
                 route = self._routes.get((origin, host_header))
                 if route is None:
                     route = find_route(origin, self.network, host_header)
+                    if route.proxy is not None and self._signer_for is not None:
+                        route.signer = self._signer_for(route.proxy)
                     route.pool = route.open_pool(self._manager(route))
                     self._routes[origin, host_header] = route
         return route
@@ -104,7 +115,7 @@ class Transport:
     def _manager(self, route: Route) -> PoolManager:
         manager = self._managers.get(route.proxy)
         if manager is None:
-            manager = self._managers[route.proxy] = make_manager(self.network.tls, route.proxy)
+            manager = self._managers[route.proxy] = make_manager(self.network.tls, route.proxy, route.signer)
         return manager
 
     def warm(self) -> None:
@@ -114,11 +125,26 @@ class Transport:
     @property
     def without_certificate(self) -> Transport:
         """The same, for servers that are not to see our client certificate; closed together with this one."""
+        return self._with(None)
+
+    def with_certificate(self, certificate: ClientCertificate) -> Transport:
+        """The same with this client certificate, and connections of its own; closed together with this one.
+
+        Itself where it `keeps_certificate`.
+        """
+        return self if self.keeps_certificate else self._with(certificate)
+
+    def _with(self, certificate: ClientCertificate | None) -> Transport:
+        if certificate == self.network.tls.certificate:
+            return self
         with self._lock:
-            if self._without_certificate is None:
-                network = self.network.replace(tls=self.network.tls.replace(certificate=None))
-                self._without_certificate = Transport(network)
-            return self._without_certificate
+            transport = self._by_certificate.get(certificate)
+            if transport is None:
+                if len(self._by_certificate) >= _MOST_CERTIFICATES:
+                    self._by_certificate.pop(next(iter(self._by_certificate))).close()
+                network = self.network.replace(tls=self.network.tls.replace(certificate=certificate))
+                transport = self._by_certificate[certificate] = Transport(network, self._signer_for)
+        return transport
 
     @property
     def lanes(self) -> LaneYard:
@@ -143,12 +169,14 @@ class Transport:
             route.close()
         if self._lanes is not None:
             self._lanes.clear()
-        if self._without_certificate is not None:
-            self._without_certificate.close()
+        for transport in list(self._by_certificate.values()):
+            transport.close()
 
     def after_fork(self) -> None:
         """In a forked child: leave the parent's connections and locks alone and begin anew."""
-        self.__init__(self.network)  # type: ignore[misc]
+        keeps = self.keeps_certificate
+        self.__init__(self.network, self._signer_for)  # type: ignore[misc]
+        self.keeps_certificate = keeps
 
     # -- sending -----------------------------------------------------------------------------------------------------
 
@@ -175,6 +203,17 @@ class Transport:
                 return response
 
     def _send_once(self, request: Request, options: SendOptions, lane: Lane | None) -> Response:
+        route = self.route(request.origin, request.headers.get("Host")) if lane is None else lane.route
+        if route.signer is None:
+            return self.exchange(request, route, options, lane)
+        from .proxy_sign_in import send_signed
+
+        return send_signed(self, request, route, options, lane)
+
+    def exchange(
+        self, request: Request, route: Route, options: SendOptions, lane: Lane | None, field: str | None = None
+    ) -> Response:
+        """Send `request` exactly once; `field` is the `Proxy-Authorization` for a proxy that forwards it."""
         deadline = options.deadline
         started = deadline.clock.monotonic()
         remaining = None if deadline.at is None else deadline.at - started
@@ -182,10 +221,9 @@ class Transport:
             from .failures import too_late
 
             raise too_late(request, deadline)
-        route = self.route(request.origin, request.headers.get("Host")) if lane is None else lane.route
         try:
             timeout = options.timeouts.within(remaining)
-            raw = self._urlopen(route.pool if lane is None else lane.pool, route, request, timeout, deadline)
+            raw = self._urlopen(route.pool if lane is None else lane.pool, route, request, timeout, deadline, field)
         except ClosedPoolError:
             # Another thread changed the settings or closed the session: there is a new pool by now.
             return self._send_once(request, options, lane)
@@ -205,7 +243,9 @@ class Transport:
                 response.peek(options.ahead)
         return response
 
-    def _urlopen(self, pool: Any, route: Route, request: Request, timeout: Timeout, deadline: Deadline) -> Any:
+    def _urlopen(
+        self, pool: Any, route: Route, request: Request, timeout: Timeout, deadline: Deadline, field: str | None
+    ) -> Any:
         body: Any = request.body
         headers: dict[str, str] = request.headers
         chunked = False
@@ -217,13 +257,17 @@ class Transport:
                 chunked = True
             else:
                 headers = {**headers, "Content-Length": str(body.length)}
+        if field is not None or (not route.prefix and lookup(headers, _FOR_PROXIES) is not None):
+            headers = without(headers, frozenset({_FOR_PROXIES.lower()}))  # what is for a proxy is not for an origin
+        if field is not None:
+            headers[_FOR_PROXIES] = field
         if route.host_header is not None and "Host" not in headers:
             headers = {**headers, "Host": route.host_header}
         return pool.urlopen(
             request.method,
             route.prefix + request.target,
             body,
-            WireHeaders(headers, request.secret_query, deadline, timeout.read_timeout),
+            WireHeaders(headers, request.secret_query, deadline, timeout.read_timeout, request.late_headers),
             RAISE_AT_ONCE,
             redirect=False,
             assert_same_host=False,

@@ -29,6 +29,10 @@ DEADLINE_SECONDS = 600.0
 LONGEST_URL = 2000
 # In `proxies=`: not a proxy, but what is reached without one.
 BYPASS_KEYS = ("no_proxy", "no")
+_CERT_FORMS = (
+    "cert= takes a PEM file with certificate and key, a pair of PEM files (certificate, key), (certificate, key or None,"
+    " password), or a PFX: a .pfx or .p12 file, or its bytes, alone or as (file, password)."
+)
 # What sockets take: about thirty years.
 _LONGEST_DURATION = 1e9
 
@@ -40,28 +44,35 @@ _PROXY_KEY = r"(?i:(?:https?|all)(?:://[^/@?#\s]+/?)?|ftp|no|no_proxy)"
 class ClientCertificate:
     """Who we are to a server that asks for a TLS client certificate: files, and the password of the key if it has one.
 
-    `certificate` is a PEM file with the whole chain; `key` is a PEM file, or `None` when the first file holds both.
+    `certificate` is a PEM file with the whole chain, or a PFX (PKCS #12, RFC 7292): a file, or its content as bytes. `key` is
+    a PEM file, or `None` when the first holds both. Holds the password, and shows it in no repr.
     """
 
     __slots__ = ("_identity",)
 
-    def __init__(self, certificate: str, key: str | None = None, password: str | None = None) -> None:
+    def __init__(self, certificate: str | bytes, key: str | None = None, password: str | bytes | None = None) -> None:
         self._identity = (certificate, key, password)
 
     @property
-    def certificate(self) -> str:
-        """The PEM file with the certificate and its chain."""
+    def certificate(self) -> str | bytes:
+        """The file with the certificate and its chain, or the content of a PFX."""
         return self._identity[0]
 
     @property
     def key(self) -> str | None:
-        """The PEM file with the private key; `None`: it is in the file of the certificate."""
+        """The PEM file with the private key; `None`: it is where the certificate is."""
         return self._identity[1]
 
     @property
-    def password(self) -> str | None:
+    def password(self) -> str | bytes | None:
         """What the private key is encrypted under; `None`: nothing."""
         return self._identity[2]
+
+    @property
+    def name(self) -> str:
+        """What to call it in a message: its file."""
+        certificate = self.certificate
+        return f"<PFX of {len(certificate)} bytes>" if isinstance(certificate, bytes) else certificate
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ClientCertificate) and self._identity == other._identity
@@ -70,7 +81,7 @@ class ClientCertificate:
         return hash(self._identity)
 
     def __repr__(self) -> str:
-        return f"ClientCertificate({self.certificate!r}, {self.key!r})"
+        return f"ClientCertificate({self.name!r})"
 
 
 class TlsSettings(Value):
@@ -111,9 +122,12 @@ class RetrySettings:
 
 
 class NetworkSettings(Value):
-    """How a session reaches a server: TLS, proxies, and names for servers that are addressed by IP."""
+    """How a session reaches a server: TLS, proxies, and names for servers that are addressed by IP.
 
-    __slots__ = ("proxies", "server_hostname", "tls", "trust_env")
+    `proxy_auth`: the handler that signs in to proxies whose address names no user.
+    """
+
+    __slots__ = ("proxies", "proxy_auth", "server_hostname", "tls", "trust_env")
 
     def __init__(
         self,
@@ -121,11 +135,13 @@ class NetworkSettings(Value):
         proxies: tuple[tuple[str, str | None], ...] = (),
         trust_env: bool = True,
         server_hostname: str | None | tuple[tuple[str, str], ...] = None,
+        proxy_auth: Any = None,
     ) -> None:
         self.tls = tls or TlsSettings()
         self.proxies = proxies
         self.trust_env = trust_env
         self.server_hostname = server_hostname
+        self.proxy_auth = proxy_auth
 
     def __repr__(self) -> str:
         """Without the proxies, whose addresses may hold a password."""
@@ -164,17 +180,61 @@ def read_retries(retries: Any, backoff_factor: Any = None, statuses: Any = None,
 
 
 def read_certificate(cert: Any) -> ClientCertificate | None:
-    """What users pass as `cert=`: a path, or a pair (certificate, key) of paths; `None` for none."""
+    """What users pass as `cert=`: the forms in `_CERT_FORMS`, paths as text or `pathlib`; `None` for none."""
     if cert is None or isinstance(cert, ClientCertificate):
         return cert
-    if hasattr(cert, "__fspath__") or isinstance(cert, str):
-        cert = (cert,)
-    if not isinstance(cert, (tuple, list)) or not 1 <= len(cert) <= 3:
-        raise ConfigurationError("cert= takes a path to a PEM file, or a pair: (certificate file, key file).")
-    paths = [None if part is None else _text_path(part) for part in cert]
-    if not paths[0]:
-        raise ConfigurationError("cert= names no certificate file.")
-    return ClientCertificate(paths[0], *(part or None for part in paths[1:]))
+    parts = tuple(cert) if isinstance(cert, (tuple, list)) else (cert,)
+    if not 1 <= len(parts) <= 3:
+        raise ConfigurationError(_CERT_FORMS)
+    first, second, third = (*parts, None, None)[:3]
+    certificate: str | bytes
+    if isinstance(first, (bytes, bytearray, memoryview)):
+        certificate = bytes(first)
+        if b"-----BEGIN" in certificate:
+            raise ConfigurationError(f"The bytes in cert= hold PEM, which is taken from files only. {_CERT_FORMS}")
+    elif isinstance(first, str) or hasattr(first, "__fspath__"):
+        certificate = _text_path(first)
+    else:
+        raise ConfigurationError(f"cert= cannot be {type(first).__name__}. {_CERT_FORMS}")
+    if not certificate:
+        raise ConfigurationError(f"cert= names no certificate file. {_CERT_FORMS}")
+    if not is_pfx(certificate):
+        return ClientCertificate(certificate, _text_path(second) if second else None, _password(third))
+    if second and third:
+        raise ConfigurationError(f"A PFX holds its own key: (file, password). {_CERT_FORMS}")
+    return ClientCertificate(certificate, None, _password(second or third))
+
+
+def is_pfx(certificate: str | bytes) -> bool:
+    """Whether this is a PFX rather than PEM: by the content, and by the file's name where that cannot be read or told."""
+    if isinstance(certificate, bytes):
+        return True
+    head = _head(certificate)
+    if head[:1] == b"\x30" and head[1:2] >= b"\x80":  # DER: a sequence that is longer than 127 bytes
+        return True
+    return b"-----BEGIN" not in head and certificate.lower().endswith((".pfx", ".p12"))
+
+
+def _head(path: str) -> bytes:
+    import os
+
+    try:
+        if os.path.isfile(path):  # reading a pipe would empty it
+            with open(path, "rb") as file:
+                return file.read(4096)
+    except (OSError, ValueError):
+        pass
+    return b""
+
+
+def _password(password: Any) -> str | bytes | None:
+    if password is None or isinstance(password, bytes):
+        return password or None
+    try:
+        password.encode()
+    except (AttributeError, UnicodeError):
+        raise ConfigurationError("The password of a client certificate is text.") from None
+    return password or None
 
 
 def read_bundles(bundles: Any) -> tuple[str, ...]:

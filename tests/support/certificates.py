@@ -71,11 +71,20 @@ class CertificateAuthority:
         """A client certificate for `name`."""
         return self._identity("client", (name,))
 
-    def encrypted_key(self, identity: Identity, password: str) -> str:
-        """The path of a file with the key of `identity`, encrypted with `password` (PKCS8 PEM)."""
+    def chained_client(self, name: str = "amy@example.com") -> Identity:
+        """A client certificate for `name`, issued by an intermediate CA, which is in its chain."""
+        return self._identity("chained", (name,))
+
+    def early_client(self, name: str = "amy@example.com") -> Identity:
+        """A client certificate for `name` that holds from tomorrow on."""
+        return self._identity("early", (name,))
+
+    def encrypted_key(self, identity: Identity, password: str, traditional: bool = False) -> str:
+        """The path of a file with the key of `identity`, encrypted with `password` (PKCS8 PEM, or OpenSSL's old kind)."""
         key = serialization.load_pem_private_key(identity.key_pem, None)
         encryption = serialization.BestAvailableEncryption(password.encode())
-        pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
+        kind = serialization.PrivateFormat.TraditionalOpenSSL if traditional else serialization.PrivateFormat.PKCS8
+        pem = key.private_bytes(serialization.Encoding.PEM, kind, encryption)
         path = self._directory / f"encrypted-{len(list(self._directory.iterdir()))}.pem"
         path.write_bytes(pem)
         return str(path)
@@ -107,6 +116,10 @@ class CertificateAuthority:
         now = datetime.datetime.now(datetime.timezone.utc)
         day = datetime.timedelta(days=1)
         begin, end = (now - 30 * day, now - day) if kind == "expired" else (now - day, now + 30 * day)
+        if kind == "early":
+            begin = now + day
+        if kind == "chained":
+            issuer = issuer.create_child_ca()
         leaf = issuer.issue_cert(*names, common_name=names[0], not_before=begin, not_after=end)
         return self._written(f"{kind}-{len(self._made)}", leaf)
 

@@ -1,0 +1,312 @@
+"""`EsriGuessAuth`: signs in by the strongest of what a server offers (RFC 9110 section 11.6.1) that can work here."""
+
+from __future__ import annotations
+
+import base64
+import logging
+import os
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..words.errors import ArcGISLoginError, ConfigurationError, InteractionRequiredError, SignInError
+from ..words.redaction import redact_url
+from ..words.urls import origin_of
+from .base import ACCEPT, BEGIN_ANEW, REPLAY, Audience, AuthRun
+from .challenges import challenges_of
+from .flights import Flights
+from .web_tier import PasswordAuth
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Union
+
+    from ..messages.request import Request
+    from ..messages.response import Response
+    from ..words.origins import Origin
+    from .base import Answer, Wire
+    from .challenges import Challenge
+    from .handshake import HandshakeAuth
+    from .web_tier import WebTierAuth
+
+    HandlerOrReason = Union[WebTierAuth, str]
+
+log = logging.getLogger("esri_http.auth")
+
+_MOST_ORIGINS = 1000
+_NTLM = "ntlm"
+_WINDOWS = os.name == "nt"
+
+
+class _Choice(NamedTuple):
+    """What was taken for an origin, and why."""
+
+    name: str
+    handler: WebTierAuth
+    why: str
+
+
+class _Asked(NamedTuple):
+    """What a server asks for: its challenges, the `host` that tickets are for, and the request that was not answered."""
+
+    request: Request
+    challenges: list[Challenge]
+    host: str
+    wire: Wire
+
+
+class EsriGuessAuth(PasswordAuth):
+    """The strongest sign-in that a server offers and that can work here. Safe to share between threads.
+
+    In this order: Kerberos, NTLM (on Windows both by its own Negotiate), Digest, and, over https only, Basic. Written
+    ``EsriGuessAuth(session, username, password)`` or ``GuessAuth(username, password)``; all by name, too. Without user and
+    password: the current user, by a Kerberos ticket, on Windows also by NTLM. `send_cbt`: tie Kerberos and NTLM to the TLS
+    connection (RFC 5929). `url`, and what becomes of refused credentials: see `WebTierAuth`.
+
+    What cannot work here (no ticket, a package that is absent, no password) is passed over; credentials that a scheme has
+    refused are tried by no other. `describe` says what was taken and why, and so does the log. The choice is made once for
+    each origin, at its first 401.
+    """
+
+    def __init__(self, *credentials: Any, **options: Any) -> None:
+        if credentials and isinstance(credentials[0], str):
+            credentials = (options.pop("session", None), *credentials)
+        self.send_cbt = bool(options.pop("send_cbt", True))
+        super().__init__(*credentials, **options)
+        if self._password is not None and not self.username:
+            raise ConfigurationError(f"{type(self).__name__} needs username= with the password.")
+        self._choices: dict[Origin, _Choice] = {}
+        self._handlers: dict[str, WebTierAuth] = {}
+        self._choosing = Flights()
+
+    def _begin(self, audience: Audience) -> AuthRun:
+        choice = self._choices.get(audience.origin)
+        return _GuessRun(self, audience) if choice is None else choice.handler._begin(audience)
+
+    def choose(self, request: Request, challenges: list[Challenge], wire: Wire) -> _Choice | None:
+        """What to sign in by where `request` was answered with `challenges`; `None` where they are none of ours.
+
+        Raises `ArcGISLoginError` where the domain refuses the credentials, and `SignInError` where nothing can work.
+        """
+        asked = _Asked(request, challenges, wire.server_name or request.origin.host, wire)
+        choice: _Choice | None = self._choosing.share(request.origin, lambda: self._choose(asked), wire)
+        return choice
+
+    def _choose(self, asked: _Asked) -> _Choice | None:
+        request = asked.request
+        self.check_refusal(request.origin)
+        known = self._choices.get(request.origin)
+        if known is not None:
+            return known
+        offered = list(dict.fromkeys(challenge.scheme for challenge in asked.challenges))
+        reasons: list[str] = []
+        for name, schemes, take in _WAYS:
+            if schemes.isdisjoint(offered):
+                continue
+            try:
+                taken = take(self, asked)
+            except (ArcGISLoginError, InteractionRequiredError) as error:
+                if error.url is None:
+                    error.url = redact_url(request.url)
+                self.refused_everywhere(error)
+                raise
+            if not isinstance(taken, str):
+                return self._note(request, _Choice(name, taken, _why(offered, reasons)))
+            reasons.append(f"{name} cannot be used: {taken.rstrip('.')}")
+        if not reasons:
+            return None
+        raise SignInError(f"No way to sign in at {redact_url(request.url)}: {_why(offered, reasons)}.", url=request.url)
+
+    def _note(self, request: Request, choice: _Choice) -> _Choice:
+        log.info("%s: signing in by %s; %s", request.origin, choice.name, choice.why)
+        if len(self._choices) < _MOST_ORIGINS:
+            self._choices = {**self._choices, request.origin: choice}
+        return choice
+
+    def handler(self, name: str, make: Callable[..., WebTierAuth], **options: Any) -> WebTierAuth:
+        """The handler of that `name`, one for all origins, made with these credentials."""
+        known = self._handlers.get(name)
+        if known is None:
+            made = make(username=self.username, password=self._password, **options)
+            known = self._handlers.setdefault(name, made)
+        return known
+
+    @property
+    def has_password(self) -> bool:
+        """Whether there is a user name and a password."""
+        return bool(self.username) and self._password is not None
+
+    def describe(self, url: str) -> str:
+        """How a request to `url` is signed in, and why so; holds no secret, and asks nobody."""
+        origin = origin_of(url)
+        choice = self._choices.get(origin)
+        if choice is None:
+            return f"{origin}: {type(self).__name__} has not been asked for a sign-in yet"
+        return f"{origin}: {choice.name} as {self.username or 'the current user'}; {choice.why}"
+
+    # -- the end of a sign-in ----------------------------------------------------------------------------------------
+
+    def login(self) -> None:
+        """See `WebTierAuth.login`."""
+        super().login()
+        for handler in list(self._handlers.values()):
+            handler.login()
+
+    def _forget(self) -> None:
+        super()._forget()
+        self._choices, self._handlers = {}, {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_choices": {}, "_handlers": {}}
+
+
+GuessAuth = EsriGuessAuth
+
+
+class _GuessRun(AuthRun):
+    """A request to a server that has not said yet what it wants; its body waits until that is known."""
+
+    signs_whole = True
+
+    def __init__(self, auth: EsriGuessAuth, audience: Audience) -> None:
+        self._auth = auth
+        self._audience = audience
+        self._run: AuthRun | None = None
+        self._held_back: bool | None = None
+
+    def before_request(self, request: Request, wire: Wire) -> Request:
+        if self._run is not None:
+            return self._run.before_request(request, wire)
+        if request.header("Authorization") is not None:
+            self._held_back = False
+            return request
+        self._auth.check_refusal(request.origin)
+        if self._held_back is None:
+            self._held_back = request.body is not None
+        if not self._held_back:
+            return request
+        return request.without_body()
+
+    def about_to_send(self, request: Request, wire: Wire) -> None:
+        if self._run is not None:
+            self._run.about_to_send(request, wire)
+
+    def end(self) -> None:
+        if self._run is not None:
+            self._run.end()
+
+    def on_response(self, request: Request, response: Response, wire: Wire) -> Answer:
+        if self._run is not None:
+            return self._run.on_response(request, response, wire)
+        challenges = challenges_of(response) if response.status_code == 401 else []
+        choice = None
+        if challenges and request.header("Authorization") is None:
+            choice = self._auth.choose(request, challenges, wire)
+        if choice is None:
+            held_back, self._held_back = self._held_back, False
+            return REPLAY if held_back else ACCEPT
+        run = choice.handler._begin(self._audience)
+        if run.lane_identity is not None:
+            return BEGIN_ANEW
+        self._run = run
+        return self._go_on(run, request, response, wire)
+
+    def _go_on(self, run: AuthRun, request: Request, response: Response, wire: Wire) -> Answer:
+        """Have a sign-in that is for any connection answer the 401 that came, as if it had asked for it."""
+        from .digest import DigestRun
+
+        if not isinstance(run, DigestRun):
+            return REPLAY
+        if not self._held_back:
+            return run.on_response(request, response, wire)
+        run.take(request, response)
+        return REPLAY
+
+
+def _why(offered: list[str], reasons: list[str]) -> str:
+    names = ", ".join(f"{scheme.title():.40}" for scheme in offered[:10])
+    return "; ".join([f"the server offers {names}", *reasons])
+
+
+# -- what there is, from the strongest to the weakest: each gives its handler, or the reason why it cannot work here ------
+
+
+def _windows(auth: EsriGuessAuth, asked: _Asked) -> HandlerOrReason:
+    from .windows import EsriWindowsAuth
+
+    return _by_handshake(auth.handler("windows", EsriWindowsAuth, send_cbt=auth.send_cbt), asked)
+
+
+def _kerberos(auth: EsriGuessAuth, asked: _Asked) -> HandlerOrReason:
+    from .kerberos import EsriKerberosAuth
+
+    return _by_handshake(auth.handler("kerberos", EsriKerberosAuth, send_cbt=auth.send_cbt), asked)
+
+
+def _ntlm(auth: EsriGuessAuth, asked: _Asked) -> HandlerOrReason:
+    from .ntlm import EsriHttpNtlmAuth
+
+    if not auth.has_password:
+        return "it needs username= and password="
+    taken = _by_handshake(auth.handler("ntlm", EsriHttpNtlmAuth, send_cbt=auth.send_cbt), asked)
+    if not isinstance(taken, str) and not _goes_on_with_ntlm(taken, asked):
+        return "the server does not take it within Negotiate"
+    return taken
+
+
+def _goes_on_with_ntlm(handler: Any, asked: _Asked) -> bool:
+    """Whether the server has an answer to the first message of NTLM, which says nothing of user and password.
+
+    What offers Negotiate alone may do Kerberos alone; after a refusal it would be too late for another scheme.
+    """
+    if any(challenge.scheme == _NTLM for challenge in asked.challenges):
+        return True
+    first = handler.contexts.open(_NTLM, asked.host).step(None, None) or b""
+    field = "Negotiate " + base64.b64encode(first).decode("ascii")
+    probe = asked.request.without_body()
+    response = asked.wire.send(probe.with_header("Authorization", field))
+    response.discard()
+    return any(challenge.scheme == "negotiate" and challenge.token for challenge in challenges_of(response))
+
+
+def _by_handshake(handler: Any, asked: _Asked) -> HandlerOrReason:
+    shaking: HandshakeAuth = handler
+    obstacle = shaking.obstacle(asked.host)
+    if obstacle is not None:
+        return str(obstacle)
+    offer = shaking.offer_among(asked.challenges, asked.host)
+    if offer is None:
+        return "the server asks for it in another form"
+    shaking.learn(asked.request.origin, offer)
+    return shaking
+
+
+def _digest(auth: EsriGuessAuth, asked: _Asked) -> HandlerOrReason:
+    from .digest import EsriDigestAuth
+    from .digest_challenges import choose_space
+
+    if not auth.has_password:
+        return "it needs username= and password="
+    space, reason = choose_space(asked.challenges)
+    return reason if space is None else auth.handler("digest", EsriDigestAuth)
+
+
+def _basic(auth: EsriGuessAuth, asked: _Asked) -> HandlerOrReason:
+    from .basic import EsriBasicAuth
+
+    if not auth.has_password:
+        return "it needs username= and password="
+    if asked.request.origin.scheme != "https":
+        return "over http anybody on the way could read the password; use https"
+    if ":" in (auth.username or ""):
+        return "its user names hold no colon"
+    return auth.handler("basic", EsriBasicAuth)
+
+
+_BY_TOKENS: tuple[tuple[str, frozenset[str], Any], ...] = (
+    ("Kerberos", frozenset({"negotiate"}), _kerberos),
+    ("NTLM", frozenset({"ntlm", "negotiate"}), _ntlm),
+)
+_WAYS: tuple[tuple[str, frozenset[str], Any], ...] = (
+    *((("Windows sign-in", frozenset({"ntlm", "negotiate"}), _windows),) if _WINDOWS else _BY_TOKENS),
+    ("Digest", frozenset({"digest"}), _digest),
+    ("Basic", frozenset({"basic"}), _basic),
+)

@@ -1,0 +1,161 @@
+"""`EsriPKIAuth`: who we are by a TLS client certificate (PKI), at web servers in front of ArcGIS."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, Callable
+
+from ..words.errors import ArcGISLoginError, ConfigurationError
+from ..words.redaction import redact_url
+from ..words.settings import read_certificate
+from .base import ACCEPT, REPLAY, Audience, AuthRun
+from .chain import AuthChain, ChainRun
+from .web_tier import WebTierAuth
+
+if TYPE_CHECKING:
+    from ..messages.request import Request
+    from ..messages.response import Response
+    from ..words.settings import ClientCertificate
+    from .base import Answer, Wire
+
+# Apache takes 128 KiB by default while it negotiates once more (SSLRenegBufferSize), IIS 48 KiB (uploadReadAheadSize).
+_MOST_BYTES = 48 * 1024
+_PEEKED_BYTES = 4096
+# What servers say inside the TLS connection, instead of an alert: nginx, and IIS by its sub-status.
+_WANTED = (b"no required ssl certificate was sent", b"403.7 ")
+_REFUSED = (b"the ssl certificate error", b"403.13 ", b"403.16 ", b"403.17 ")
+
+
+class EsriPKIAuth(WebTierAuth):
+    """Shows a client certificate to web servers that ask for one. Safe to share between threads.
+
+    `session` is there for compatibility and may be `None`. `cert`: any form that `EsriSession` takes as `cert=`; `key` and
+    `password` may also be given here. Without `cert`, the session's certificate is shown. `url` and tokens as in
+    `WebTierAuth`; `auth=other` is the same as ``EsriPKIAuth(...) + other``.
+
+    Raises `ArcGISLoginError` where the server says that it wants a certificate, or another one; a server that says so in
+    TLS raises `TlsError`. A request with a body over 48 KiB goes out after a small GET on the same connection, since servers
+    that ask for certificates by path do not take larger ones before they know who asks.
+    """
+
+    def __init__(
+        self, session: Any = None, cert: Any = None, key: Any = None, password: Any = None, *,
+        url: str | None = None, referer: str | None = None, auth: Any = None,
+    ) -> None:  # fmt: skip
+        super().__init__(session, url=url, referer=referer)
+        self._certificate = read_certificate(_joined(cert, key, password))
+        first = None if auth is None else EsriPKIAuth(cert=self._certificate, url=url, referer=referer)
+        self._chain = None if first is None else AuthChain(first, auth)
+
+    def _begin(self, audience: Audience) -> AuthRun:
+        if audience.origin.scheme != "https":
+            return AuthRun()
+        body = audience.body
+        return _PkiRun(self._certificate, body is not None and (body.length is None or body.length > _MOST_BYTES))
+
+    # -- with a handler of its own -----------------------------------------------------------------------------------
+
+    def begin(self, audience: Audience) -> AuthRun:
+        chain = self._chain
+        return super().begin(audience) if chain is None else _OuterRun(chain, chain.begin(audience))
+
+    def begin_inner(self, audience: Audience) -> AuthRun:
+        chain = self._chain
+        return super().begin_inner(audience) if chain is None else _OuterRun(chain, chain.begin_inner(audience))
+
+    def bind(self, open_wire: Callable[[], Wire]) -> None:
+        """Let the handler given as `auth=` sign in through a session; what it sends shows this certificate."""
+        chain = self._chain
+        if chain is not None:
+            for place, handler in enumerate(chain.handlers):
+                if hasattr(handler, "bind"):
+                    handler.bind(partial(_through, chain.left_of(place), open_wire))
+
+    @property
+    def token(self) -> Any:
+        """The token of the handler given as `auth=`; `None` without one."""
+        return None if self._chain is None else self._chain.token
+
+    def login(self) -> None:
+        """Sign in again, at the next request."""
+        super().login()
+        if self._chain is not None:
+            self._chain.login()
+
+    def logout(self, afterwards: str = "anonymous") -> bool:
+        """See `WebTierAuth.logout`; the handler given as `auth=` is signed out."""
+        super().logout(afterwards)
+        return self._chain is not None and bool(self._chain.logout(afterwards))
+
+    def __repr__(self) -> str:
+        shown = "" if self._certificate is None else repr(self._certificate.name)
+        return f"EsriPKIAuth({shown})" if self._chain is None else repr(self._chain)
+
+
+class _OuterRun(ChainRun):
+    """The runs of a chain that stands in the place of one handler."""
+
+    def __init__(self, chain: AuthChain, run: AuthRun) -> None:
+        super().__init__(run._runs)  # type: ignore[attr-defined]
+        self._chain = chain
+
+    def _wire_of(self, place: int, wire: Wire) -> Wire:
+        return wire.through(self._chain.left_of(place)) if place else wire
+
+
+def _through(left: AuthChain, open_wire: Callable[[], Wire]) -> Wire:
+    return open_wire().through(left)
+
+
+class _PkiRun(AuthRun):
+    """One request: at most one small one ahead of it, where its own body would be in the way of a negotiation."""
+
+    def __init__(self, certificate: ClientCertificate | None, has_large_body: bool) -> None:
+        self.client_certificate = certificate
+        self._goes_ahead = False
+        self._may_go_ahead = has_large_body
+        if has_large_body:
+            self.lane_identity = ("client certificate", certificate)
+
+    def before_request(self, request: Request, wire: Wire) -> Request:
+        self._goes_ahead = self._may_go_ahead and not wire.memory.get(_place(request))
+        if not self._goes_ahead:
+            return request
+        self._may_go_ahead = False
+        return request.without_body().replace(target=f"{request.path}?f=json", secret_query="")
+
+    def on_response(self, request: Request, response: Response, wire: Wire) -> Answer:
+        if response.status_code in (400, 403):
+            self._check(request, response)
+        if not self._goes_ahead:
+            return ACCEPT
+        wire.memory[_place(request)] = True
+        return REPLAY
+
+    def _check(self, request: Request, response: Response) -> None:
+        text = response.peek(_PEEKED_BYTES).lower()
+        if any(word in text for word in _WANTED):
+            why = "wants a client certificate, and none was shown; give one by cert="
+        elif any(word in text for word in _REFUSED):
+            why = "does not accept our client certificate: its issuer is unknown there, or it has expired or is revoked"
+        else:
+            return
+        raise ArcGISLoginError(f"{redact_url(request.url)} {why}.", url=request.url, code=response.status_code)
+
+
+def _place(request: Request) -> str:
+    """Servers ask by path; those below one web adaptor are alike."""
+    return f"certificate negotiated for /{request.path.split('/')[1]}"
+
+
+def _joined(cert: Any, key: Any, password: Any) -> Any:
+    """`cert`, and what of it was given by the other parameters."""
+    if key is None and password is None:
+        return cert
+    if cert is None:
+        raise ConfigurationError("EsriPKIAuth has no use for key= or password= without cert=.")
+    if isinstance(cert, (tuple, list)):
+        if key is not None:
+            raise ConfigurationError("EsriPKIAuth was given a key in cert= and another one in key=.")
+        return (*(*cert, None)[:2], password)
+    return (cert, key, password)

@@ -1,0 +1,213 @@
+"""Tokens behind a web tier: the portal gives one to whom the web tier let in, and nobody else asks for any."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import pickle
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from esri_http import (
+    ArcGISLoginError,
+    EsriAPIKeyAuth,
+    EsriBasicAuth,
+    EsriBuiltInAuth,
+    EsriGenTokenAuth,
+    EsriUserTokenAuth,
+    NoTokenError,
+)
+from esri_http.testing import Answer, EmbeddedPortal
+
+from ..support.http_messages import RecordedRequest, Reply, json_reply
+from .helpers import in_threads, token_sent
+
+FIELD = "Basic " + base64.b64encode(b"amy:web-tier-word").decode()
+
+
+def web_tier(portals: list[EmbeddedPortal]) -> Any:
+    """The handler of a peer that lets amy in by Basic, and passes what she asks on to the sites of the portal."""
+
+    def handle(request: RecordedRequest) -> Reply:
+        if request.headers.get("Authorization") != FIELD:
+            return Reply(401, {"WWW-Authenticate": 'Basic realm="GIS"'}, "who are you?")
+        site = next((site for site in portals[0].sites if request.path.startswith(site.context + "/")), None)
+        if site is None:
+            return Reply(404)
+        connection = http.client.HTTPConnection(urlsplit(site.address).netloc, timeout=10)
+        try:
+            headers = {name: value for name, value in request.headers if name.lower() not in ("host", "authorization")}
+            connection.request(request.method, request.target, request.body, {**headers, "X-Remote-User": "amy"})
+            answer = connection.getresponse()
+            return Reply(answer.status, {"Content-Type": answer.headers["Content-Type"]}, answer.read())
+        finally:
+            connection.close()
+
+    return handle
+
+
+@pytest.fixture
+def adaptor(handler_peer: Any, fake_clock: Any) -> Iterator[Any]:
+    """(portal, peer): a portal and its servers behind one web adaptor, which the servers believe nobody for."""
+    portals: list[EmbeddedPortal] = []
+    peer = handler_peer(web_tier(portals))
+    with EmbeddedPortal(https=False, host="127.0.0.1", clock=fake_clock, public_url=peer.url) as portal:
+        portals.append(portal)
+        portal.portal_site.web_tier = lambda request: request.headers.get("X-Remote-User")
+        yield portal, peer
+        assert portal.internal_errors == []
+
+
+def amy(**options: Any) -> EsriBasicAuth:
+    return EsriBasicAuth(None, "amy", "web-tier-word", **options)
+
+
+def count(session: Any, url: str) -> Any:
+    answer = session.get(url + "/query", params={"where": "1=1", "returnCountOnly": True, "f": "json"})
+    answer.raise_for_error()
+    return answer.json()["count"]
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_a_federated_layer_is_read_with_a_token_of_its_own(adaptor: Any, open_session: Any, named: bool) -> None:
+    portal, _peer = adaptor
+    session = open_session(amy(url=portal.portal_url) if named else amy())
+    assert [count(session, portal.layer_url) for _ in range(5)] == [355] * 5
+    assert portal.count("/generateToken") == 2
+    assert portal.count("/query") == 6
+    assert not any("password" in request.form for request in portal.requests)
+    portal.revoke_all_tokens()
+    assert count(session, portal.layer_url) == 355
+    assert session.auth.token is None
+
+
+def test_what_needs_no_token_gets_none(adaptor: Any, open_session: Any) -> None:
+    portal, peer = adaptor
+    session = open_session(amy())
+    assert session.get(f"{portal.portal_url}/sharing/rest/community/self", params={"f": "json"}).json()["username"] == "amy"
+    assert count(session, portal.public_layer_url) == 355
+    assert all(token_sent(request) is None for request in peer.requests)
+
+
+def test_many_threads_want_one_token(adaptor: Any, open_session: Any) -> None:
+    portal, _peer = adaptor
+    session = open_session(amy())
+    assert in_threads(16, lambda _: count(session, portal.layer_url)) == [355] * 16
+    assert portal.count("/generateToken") == 2
+
+
+@pytest.mark.parametrize(
+    "outer, user",
+    [
+        (lambda portal: EsriGenTokenAuth(portal.portal_url), "amy"),
+        (lambda portal: EsriBuiltInAuth(portal.portal_url, "bob", portal.password("bob")), "bob"),
+        (lambda portal: EsriUserTokenAuth(portal.issue_token("bob", referer="http"), "http", url=portal.portal_url), "bob"),
+        (lambda portal: EsriAPIKeyAuth(portal.issue_api_key("bob"), url=portal.portal_url), "bob"),
+    ],
+    ids=["generateToken", "built-in", "token", "key"],
+)
+def test_a_token_handler_to_its_right_sees_to_the_tokens(adaptor: Any, open_session: Any, outer: Any, user: str) -> None:
+    portal, peer = adaptor
+    session = open_session(amy() + outer(portal))
+    assert [count(session, portal.layer_url) for _ in range(3)] == [355] * 3
+    assert portal.count("/query") == 3
+    assert session.get(f"{portal.portal_url}/sharing/rest/community/self", params={"f": "json"}).json()["username"] == user
+    assert all(request.headers["Authorization"] == FIELD for request in peer.requests)
+
+
+def test_it_may_stand_inside_a_token_handler(adaptor: Any, open_session: Any) -> None:
+    portal, _peer = adaptor
+    key = EsriAPIKeyAuth(portal.issue_api_key("bob"), url=portal.portal_url, auth=amy())
+    assert count(open_session(key), portal.layer_url) == 355
+    assert portal.count("/query") == 1
+
+
+def test_a_stand_alone_server_has_accounts_of_its_own(adaptor: Any, open_session: Any) -> None:
+    portal, _peer = adaptor
+    with pytest.raises(NoTokenError, match=r"add a handler for them: \+ EsriGenTokenAuth"):
+        count(open_session(amy()), portal.standalone_layer_url)
+    both = amy() + EsriGenTokenAuth(portal.standalone_url, username="amy", password=portal.password("amy"))
+    assert count(open_session(both), portal.standalone_layer_url) == 355
+
+
+def test_what_a_server_says_of_its_portal_is_not_obeyed(adaptor: Any, open_session: Any, handler_peer: Any) -> None:
+    portal, _peer = adaptor
+    thief = handler_peer(lambda request: json_reply({"token": "t", "expires": 9_999_999_999_999}))
+    for owner in (thief.url + "/portal", thief.url_for("/portal", host="localhost")):
+        portal.server_site.info_overrides = {"owningSystemUrl": owner}
+        for auth in (amy(), amy(url=portal.portal_url)):
+            with pytest.raises(NoTokenError):
+                count(open_session(auth), portal.layer_url)
+    assert thief.requests == []
+
+
+def test_a_server_on_another_origin_gets_the_token_and_not_the_password(
+    portal: EmbeddedPortal, open_session: Any, handler_peer: Any
+) -> None:
+    def gate(request: Any) -> Answer | None:
+        allowed = request.headers.get("Authorization") == FIELD
+        return None if allowed else Answer(401, b"").add("WWW-Authenticate", "Basic")
+
+    portal.portal_site.gate = gate
+    portal.portal_site.web_tier = lambda request: "amy"
+    session = open_session(amy(url=portal.portal_url))
+    assert [count(session, portal.layer_url) for _ in range(3)] == [355] * 3
+    at_server = [request for request in portal.requests if request.site == "server"]
+    assert at_server
+    assert all("Authorization" not in request.headers for request in at_server)
+    with pytest.raises(NoTokenError, match="name that to the handler"):
+        count(open_session(amy()), portal.layer_url)
+
+
+def test_where_only_a_redirect_led_to_nothing_is_sent(adaptor: Any, open_session: Any, handler_peer: Any) -> None:
+    portal, peer = adaptor
+    token_required = {"error": {"code": 499, "message": "Token Required", "details": []}}
+    stranger = handler_peer(lambda request: json_reply(token_required))
+    inside = peer.handler
+    peer.handler = lambda request: (
+        Reply(307, {"Location": stranger.url_for("/server/rest/services/X/MapServer?f=json", host="localhost")})
+        if request.path == "/away"
+        else inside(request)
+    )
+    for auth in (amy(), amy(url=portal.portal_url)):
+        answer = open_session(auth).get(peer.url + "/away")
+        assert answer.esri_error.code == 499
+    assert {request.path for request in stranger.requests} == {"/server/rest/services/X/MapServer"}
+    assert all("Authorization" not in request.headers for request in stranger.requests)
+
+
+def test_a_refused_password_is_sent_once_and_then_remembered(adaptor: Any, open_session: Any) -> None:
+    portal, peer = adaptor
+    auth = EsriBasicAuth(None, "amy", "not-the-word")
+    session = open_session(auth)
+    for _ in range(3):
+        with pytest.raises(ArcGISLoginError, match=r"user name or password of amy is wrong \(Basic\)"):
+            session.get(portal.portal_url + "/sharing/rest")
+    assert len(peer.requests) == 1
+    auth.login()
+    with pytest.raises(ArcGISLoginError):
+        session.get(portal.portal_url + "/sharing/rest")
+    auth.password = "web-tier-word"
+    assert session.get(portal.portal_url + "/sharing/rest", params={"f": "json"}).ok
+    assert len(peer.requests) == 3
+
+
+def test_a_pair_is_basic_as_other_clients_do_it(adaptor: Any, open_session: Any) -> None:
+    portal, peer = adaptor
+    session = open_session(("amy", "not-the-word"))
+    assert [session.get(portal.portal_url + "/sharing/rest").status_code for _ in range(2)] == [401, 401]
+    assert len(peer.requests) == 2
+
+
+def test_its_tokens_are_forgotten_at_logout_and_do_not_travel(adaptor: Any, open_session: Any) -> None:
+    portal, _peer = adaptor
+    session = open_session(amy())
+    assert count(session, portal.layer_url) == 355
+    twin = pickle.loads(pickle.dumps(session.auth))
+    assert session.auth.logout() is False
+    assert count(session, portal.layer_url) == 355
+    assert count(open_session(twin), portal.layer_url) == 355
+    assert portal.count("/generateToken") == 6
