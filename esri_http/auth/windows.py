@@ -28,6 +28,8 @@ class EsriHttpNegotiateAuth(HandshakeAuth):
     """
 
     allow_ntlm = False
+    system_chooses = sys.platform == "win32"
+    """Whether the system's own Negotiate (SSPI) chooses between the two; otherwise it is chosen here."""
 
     def __init__(
         self,
@@ -62,7 +64,7 @@ class EsriHttpNegotiateAuth(HandshakeAuth):
         """See `HandshakeAuth.offer_among`."""
         offered = {challenge.scheme for challenge in challenges}
         if "negotiate" in offered:
-            if sys.platform == "win32" and self.allow_ntlm:
+            if self.system_chooses and self.allow_ntlm:
                 return Offer("negotiate", NEGOTIATE)
             obstacle = self.contexts.obstacle(KERBEROS, self.hostname_override or host)
             if obstacle is None:

@@ -10,7 +10,7 @@ from urllib3.util.timeout import Timeout
 
 from ..messages.response import Response
 from ..words.errors import EsriHttpError, TransportError
-from ..words.headers import lookup, without
+from ..words.headers import without
 from .compat import RESPONSE_OPTIONS, WIRE_ERRORS
 from .connections import WireHeaders
 from .managers import make_manager
@@ -187,7 +187,13 @@ class Transport:
         """
         while True:
             try:
-                response = self._send_once(request, options, lane)
+                route = self.route(request.origin, request.headers.get("Host")) if lane is None else lane.route
+                if route.signer is None:
+                    response = self.exchange(request, route, options, lane)
+                else:
+                    from .proxy_sign_in import send_signed
+
+                    response = send_signed(self, request, route, options, lane)
             except TransportError as failure:
                 from .repetition import again_after_failure
 
@@ -201,14 +207,6 @@ class Transport:
 
             if not again_after_answer(response, options):
                 return response
-
-    def _send_once(self, request: Request, options: SendOptions, lane: Lane | None) -> Response:
-        route = self.route(request.origin, request.headers.get("Host")) if lane is None else lane.route
-        if route.signer is None:
-            return self.exchange(request, route, options, lane)
-        from .proxy_sign_in import send_signed
-
-        return send_signed(self, request, route, options, lane)
 
     def exchange(
         self, request: Request, route: Route, options: SendOptions, lane: Lane | None, field: str | None = None
@@ -226,7 +224,9 @@ class Transport:
             raw = self._urlopen(route.pool if lane is None else lane.pool, route, request, timeout, deadline, field)
         except ClosedPoolError:
             # Another thread changed the settings or closed the session: there is a new pool by now.
-            return self._send_once(request, options, lane)
+            if lane is None:
+                route = self.route(request.origin, request.headers.get("Host"))
+            return self.exchange(request, route, options, lane, field)
         except EsriHttpError:
             raise  # the body of the request failed, not the exchange
         except WIRE_ERRORS as error:
@@ -257,10 +257,10 @@ class Transport:
                 chunked = True
             else:
                 headers = {**headers, "Content-Length": str(body.length)}
-        if field is not None or (not route.prefix and lookup(headers, _FOR_PROXIES) is not None):
-            headers = without(headers, frozenset({_FOR_PROXIES.lower()}))  # what is for a proxy is not for an origin
         if field is not None:
-            headers[_FOR_PROXIES] = field
+            headers = {**headers, _FOR_PROXIES: field}
+        elif _FOR_PROXIES in headers and not route.prefix:
+            headers = without(headers, frozenset({_FOR_PROXIES.lower()}))  # what is for a proxy is not for an origin
         if route.host_header is not None and "Host" not in headers:
             headers = {**headers, "Host": route.host_header}
         return pool.urlopen(

@@ -25,6 +25,8 @@ BODY_HEADERS = frozenset(
         *("repr-digest", "trailer", "transfer-encoding"),
     }
 )
+# What is looked for in every request, under one spelling.
+_SPELT = {"host": "Host", "proxy-authorization": "Proxy-Authorization"}
 # Where a body ends is said by who sends it: a caller's own word on it could make two requests of one.
 _FRAMING_HEADERS = frozenset({"content-length", "transfer-encoding"})
 
@@ -81,13 +83,13 @@ class Headers(MutableMapping[str, str]):
     def plain(self) -> dict[str, str]:
         """The fields as an ordinary dict, for a request; the same one until something changes, so do not edit it.
 
-        `Host` is spelt so, and what a caller says of the length of the body is left out.
+        `Host` and `Proxy-Authorization` are spelt so, and what a caller says of the length of the body is left out.
         """
         cell = self._plain
         if not cell:
             fields = list(self._items.items())
             cell.append(
-                {"Host" if key == "host" else name: value for key, (name, value) in fields if key not in _FRAMING_HEADERS}
+                {_SPELT.get(key, name): value for key, (name, value) in fields if key not in _FRAMING_HEADERS}
             )
         return cell[0]
 

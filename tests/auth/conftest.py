@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -94,3 +95,12 @@ def by_pkce(portal: EmbeddedPortal, fake_clock: FakeClock) -> Callable[..., Esri
         return EsriPKCEAuth(**given)
 
     return make
+
+
+@pytest.fixture
+def no_realm(clean_environment: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No Kerberos realm of this machine is asked, and there is no ticket."""
+    config = tmp_path / "krb5.conf"
+    config.write_text("[libdefaults]\ndns_lookup_kdc = false\ndns_lookup_realm = false\ndefault_realm = AD\n", encoding="utf-8")
+    monkeypatch.setenv("KRB5_CONFIG", str(config))
+    monkeypatch.setenv("KRB5CCNAME", f"FILE:{tmp_path / 'no-tickets'}")

@@ -16,6 +16,7 @@ from ..support.http_messages import RecordedRequest, Reply
 from ..support.sessions import leased_lanes
 from .helpers import assert_hidden
 
+pytestmark = pytest.mark.usefixtures("no_realm")
 PASSWORD = "s3cret-word"
 SIGNATURE = b"NTLMSSP\x00"
 FLAGS = 0xE28A8235
@@ -51,14 +52,6 @@ HOSTILE = {
     "30 KiB": type_2(b"\x02\x00\x30\x75" + b"A" * 30_000 + b"\x00\x00\x00\x00"),
     "not NTLM at all": b"\x60\x82\x01\x00" + b"junk" * 40,
 }
-
-
-@pytest.fixture(autouse=True)
-def no_realm(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
-    """No Kerberos realm of this machine is asked."""
-    config = tmp_path / "krb5.conf"
-    config.write_text("[libdefaults]\ndns_lookup_kdc = false\ndns_lookup_realm = false\n", encoding="utf-8")
-    monkeypatch.setenv("KRB5_CONFIG", str(config))
 
 
 class Hostile:

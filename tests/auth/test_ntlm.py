@@ -35,19 +35,10 @@ PASSWORD = "amys-secret"
 
 
 @pytest.fixture(autouse=True)
-def users(clean_environment: None, tmp_path: Path) -> Iterator[None]:
+def users(no_realm: None, tmp_path: Path) -> Iterator[None]:
     """The users that the servers know."""
     with known_users(tmp_path):
         yield
-
-
-@pytest.fixture(autouse=True)
-def no_realm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No Kerberos realm of this machine is asked."""
-    config = tmp_path / "krb5.conf"
-    config.write_text("[libdefaults]\ndns_lookup_kdc = false\ndns_lookup_realm = false\ndefault_realm = AD\n", encoding="utf-8")
-    monkeypatch.setenv("KRB5_CONFIG", str(config))
-    monkeypatch.setenv("KRB5CCNAME", f"FILE:{tmp_path / 'no-tickets'}")
 
 
 @pytest.fixture

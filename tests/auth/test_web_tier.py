@@ -211,3 +211,20 @@ def test_its_tokens_are_forgotten_at_logout_and_do_not_travel(adaptor: Any, open
     assert count(session, portal.layer_url) == 355
     assert count(open_session(twin), portal.layer_url) == 355
     assert portal.count("/generateToken") == 6
+
+
+def test_threads_that_begin_at_two_origins_do_not_wait_for_each_other(portal: EmbeddedPortal, open_session: Any) -> None:
+    def gate(request: Any) -> Answer | None:
+        allowed = request.headers.get("Authorization") == FIELD
+        return None if allowed else Answer(401, b"").add("WWW-Authenticate", "Basic")
+
+    for site in portal.sites:
+        site.gate = gate
+    self_url = f"{portal.portal_url}/sharing/rest/community/self"
+    for _ in range(10):
+        session = open_session(amy() + EsriBuiltInAuth(portal.portal_url, "bob", portal.password("bob")), deadline=20)
+        work = [
+            lambda session=session: session.get(self_url, params={"f": "json"}).json()["username"],
+            lambda session=session: count(session, portal.layer_url),
+        ]
+        assert in_threads(8, lambda number, work=work: work[number % 2]()) == ["bob", 355] * 4

@@ -248,3 +248,24 @@ def test_a_token_is_never_shown_twice_not_even_when_the_answer_was_lost(
     assert session.get(apache.url("/krb/echo", "http")).json()["user"] == PRINCIPAL
     assert len(set(tokens)) == 2
     assert count() == [401, 200, 200]
+
+
+class SystemAuth(EsriWindowsAuth):
+    """As on Windows, where the system chooses between Kerberos and NTLM; here pyspnego does."""
+
+    system_chooses = True
+
+
+@pytest.mark.parametrize("path", ["/krb/echo", "/krb-conn/echo", "/iwa/echo"])
+def test_where_the_system_chooses_kerberos_a_body_crosses_once(
+    apache: Apache, ticket: Any, open_session: Any, path: str
+) -> None:
+    ticket()
+    session = open_session(SystemAuth())
+    apache.forget()
+    for _ in range(3):
+        answer = session.post(apache.url(path), data=iter([b"x" * 50_000] * 20)).json()
+        assert (answer["user"], answer["length"]) == (PRINCIPAL, 1_000_000)
+    sent = [(exchange.method, exchange.status) for exchange in apache.exchanges()]
+    assert sent == [("GET", 401), ("GET", 200), *[("POST", 200)] * 3]
+    assert session.get(apache.url(path)).json()["user"] == PRINCIPAL

@@ -42,13 +42,14 @@ class NtlmServer:
     def __call__(self, request: RecordedRequest) -> Reply:
         scheme, _, field = (request.headers.get("Authorization") or "").partition(" ")
         token = base64.b64decode(field) if scheme.lower() in ("ntlm", "negotiate") else b""
-        leg = token[8] if token else 0
+        message = token[token.find(b"NTLMSSP\x00") :]
+        leg = message[8] if token else 0
         faulty = self.fault(request, leg) if self.fault is not None else None
         if faulty is not None:
             return faulty
         with self._lock:
             if token:
-                return self._next(request, scheme, token)
+                return self._next(request, scheme, token, leg)
             user = self._users.get(request.connection)
         if user is None and not request.path.startswith("/public"):
             return self._asks()
@@ -57,11 +58,13 @@ class NtlmServer:
     def _asks(self) -> Reply:
         return Reply(401, [("WWW-Authenticate", scheme) for scheme in self.schemes], "sign in first")
 
-    def _next(self, request: RecordedRequest, scheme: str, token: bytes) -> Reply:
+    def _next(self, request: RecordedRequest, scheme: str, token: bytes, leg: int) -> Reply:
         connection = request.connection
         self._users.pop(connection, None)
-        if token[8] == 1:
+        if leg == 1:
             options: dict[str, Any] = {"protocol": "ntlm", "options": spnego.NegotiateOptions.use_ntlm}
+            if not token.startswith(b"NTLMSSP"):  # within SPNEGO (RFC 4178)
+                options = {"protocol": "negotiate", "options": spnego.NegotiateOptions.use_negotiate}
             self._contexts[connection] = spnego.server(channel_bindings=self._bindings, **options)
             self._contexts[connection]._is_wrapped = True  # no tokens in the logs: those of the client are looked at
         context = self._contexts.get(connection)
