@@ -1,5 +1,6 @@
 # make demo | make test | make check      (needs Python 3.9 or newer; everything else is installed into $(VENV))
 # make servers test-servers               the tests with real servers and a real browser, which come from Debian
+# make test-oldest test-servers-oldest    the same tests with the oldest versions of what we stand on
 #
 # PYTHON=python3.13 VENV=.venv-3.13   another interpreter, in an environment of its own
 # ARGS="tests/words -k url"           what pytest is told
@@ -29,7 +30,10 @@ SERVER_PACKAGES = chromium chromium-driver \
 # The extra `kerberos` has no wheels for Linux.
 KERBEROS_BUILD_PACKAGES = gcc libc6-dev libkrb5-dev python3-dev
 
-.PHONY: demo test check test-oldest servers test-servers bench clean
+# What the tests against real servers need besides; empty for those that do without Kerberos on our side.
+SERVER_EXTRAS = kerberos
+
+.PHONY: demo test check test-oldest servers test-servers test-servers-oldest bench clean
 
 demo: $(VENV)/.installed
 	$(PY) -m esri_http demo
@@ -46,12 +50,15 @@ check: $(VENV)/.installed-test $(VENV)/.installed-lint
 test-oldest:
 	$(MAKE) test VENV=.venv-oldest PINS="$$($(PYTHON) tests/support/oldest_pins.py)"
 
+test-servers-oldest:
+	$(MAKE) test-servers VENV=.venv-oldest PINS="$$($(PYTHON) tests/support/oldest_pins.py)"
+
 servers:
 	@sh tests/servers/install.sh $(SERVER_PACKAGES)
 	$(MAKE) $(VENV)/.installed-test $(VENV)/.installed-kerberos
 
 # The tests that `make test` skips where a server (or browser) is not installed; here a skip is a failure.
-test-servers: $(VENV)/.installed-test $(VENV)/.installed-kerberos
+test-servers: $(VENV)/.installed-test $(SERVER_EXTRAS:%=$(VENV)/.installed-%)
 	REAL_SERVERS=required $(PY) -m pytest -m real_server $(ARGS)
 
 bench: $(VENV)/.installed-bench

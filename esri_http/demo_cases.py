@@ -9,6 +9,7 @@ import threading
 import types
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 
+from .auth.basic import EsriBasicAuth, basic_field
 from .auth.built_in import EsriBuiltInAuth
 from .auth.generate_token import EsriGenTokenAuth
 from .auth.notebook import EsriNotebookAuth, EsriNotebookFileAuth
@@ -67,6 +68,18 @@ def _oauth_only(portal: EmbeddedPortal) -> EsriBuiltInAuth:
     """An organisation that takes passwords on its sign-in page only."""
     portal.generate_token_takes_passwords = False
     return EsriBuiltInAuth(portal.portal_url, _USER, _PASSWORD)
+
+
+def _web_tier(portal: EmbeddedPortal) -> EsriBasicAuth:
+    """A web adaptor that asks for Basic, and a portal that believes it."""
+    from .testing import Answer
+
+    def gate(request: Any) -> Answer | None:
+        signed_in = request.headers.get("Authorization") == basic_field(_USER, _PASSWORD)
+        return None if signed_in else Answer(401).add("WWW-Authenticate", 'Basic realm="GIS"')
+
+    portal.portal_site.gate, portal.portal_site.web_tier = gate, lambda request: _USER
+    return EsriBasicAuth(None, _USER, _PASSWORD, url=portal.portal_url)
 
 
 def _app(portal: EmbeddedPortal) -> EsriOAuth2Auth:
@@ -158,4 +171,5 @@ CASES = (
     _at_portal("ArcGIS Pro (stand-in arcpy)", _pro),
     _at_server(".ags file (stand-in arcpy)", _connection_file),
     _at_portal("built-in, OAuth only", _oauth_only),
+    _at_portal("Basic, at the web tier", _web_tier),
 )
