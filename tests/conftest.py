@@ -131,16 +131,16 @@ def _with_context(ca: CertificateAuthority, options: dict[str, Any]) -> dict[str
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     """A test against a real server may be skipped where that server is not installed, but not where it has to be.
 
-    Mark such a test ``@pytest.mark.real_server("name")`` and let it skip, with a reason that says how to get the server. The
-    skips of a file are one line of the summary; with ``REAL_SERVERS=required`` in the environment, as in
+    Mark such a test ``@pytest.mark.real_server("name")`` and let it skip, with a reason that says how to get the server. All
+    skips for one reason are one line of the summary; with ``REAL_SERVERS=required`` in the environment, as in
     ``make test-servers``, they are failures.
     """
     outcome = yield
     report = outcome.get_result()
     if not report.skipped or hasattr(report, "wasxfail") or not item.get_closest_marker("real_server"):
         return
-    file, _, reason = report.longrepr
-    report.longrepr = (file, None, reason)
+    reason = report.longrepr[2]
+    report.longrepr = ("tests against real servers", None, reason)
     if os.environ.get("REAL_SERVERS") == "required":
         report.outcome = "failed"
         report.longrepr = f"{item.nodeid} was skipped, but real servers are required: {reason}"

@@ -105,12 +105,14 @@ class _CheckedRun(PasswordRun):
         if not self.shows_password(request):
             return ACCEPT
         if response.status_code != 401:
-            self._handler.accepted(request.origin)
+            if response.status_code < 500:
+                self._handler.accepted(request.origin)
             return ACCEPT
         challenges = challenges_of(response)
         if not any(challenge.scheme == "basic" for challenge in challenges):
             return ACCEPT
-        raise self._handler.refused(request, f"user name or password of {self._handler.username} is wrong (Basic).")
+        why = f"user name or password of {self._handler.username} is wrong (Basic)."
+        raise self._handler.refused(request, why, proved=False)  # what asks for nothing takes any password
 
 
 def basic_field(username: Any, password: Any) -> str:

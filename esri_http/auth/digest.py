@@ -107,7 +107,7 @@ class DigestRun(PasswordRun):
     def before_request(self, request: Request, wire: Wire) -> Request:
         if request.header("Authorization") is not None:
             return request
-        self._auth.check_refusal(request.origin)
+        self._auth.check_refusal(request)
         space = self._space
         if space is None:
             space = self._auth.space_for(request)

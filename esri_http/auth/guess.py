@@ -92,7 +92,7 @@ class EsriGuessAuth(PasswordAuth):
 
     def _choose(self, asked: _Asked) -> _Choice | None:
         request = asked.request
-        self.check_refusal(request.origin)
+        self.check_refusal(request)
         known = self._choices.get(request.origin)
         if known is not None:
             return known
@@ -178,7 +178,7 @@ class _GuessRun(AuthRun):
         if request.header("Authorization") is not None:
             self._held_back = False
             return request
-        self._auth.check_refusal(request.origin)
+        self._auth.check_refusal(request)
         if self._held_back is None:
             self._held_back = request.body is not None
         if not self._held_back:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 _AUTHORIZATION = "Authorization"
 _SIGNED_IN = "signed in"
 _MOST_LEGS = 6
+_MOST_ORIGINS = 1000
 _MOST_CLOCK_SKEW_SECONDS = 300.0
 
 
@@ -100,7 +101,8 @@ class HandshakeAuth(PasswordAuth):
 
     def learn(self, origin: Origin, offer: Offer) -> None:
         """Take note of how `origin` is signed in at."""
-        self._offers = {**self._offers, origin: offer}
+        if origin in self._offers or len(self._offers) < _MOST_ORIGINS:
+            self._offers = {**self._offers, origin: offer}
 
     def _begin(self, audience: Audience) -> AuthRun:
         return HandshakeRun(self)
@@ -138,7 +140,7 @@ class HandshakeRun(PasswordRun):
         if lookup(request.headers, _AUTHORIZATION) is not None:
             self._leg = _Leg.FOREIGN  # the caller signed it himself
             return request
-        self._handler.check_refusal(request.origin)
+        self._handler.check_refusal(request)
         wire.pin()
         if self._leg is None:
             self._offer = self._handler.known_offer(request.origin)
@@ -223,17 +225,19 @@ class HandshakeRun(PasswordRun):
     def _check_server(self, request: Request, response: Response, wire: Wire) -> None:
         """What the server says of itself with the answer, and what is remembered of the connection."""
         context, handler = self._context, self._handler
-        if context is None:
-            return  # what is mounted there sends no tokens, and the server wants none
+        if context is None or (context.used_ntlm and not context.complete):
+            return  # nobody has looked at a token: what is mounted there sends none, or none was wanted
         token = self._server_token(challenges_of(response))
         if token is not None and not context.complete:
             with _Located(request, self._handler):
                 context.step(token, wire.peer_certificate if handler.send_cbt else None)
-        if handler.mutual == Mutual.REQUIRED and not (context.complete and (token is not None or context.used_ntlm)):
+        if handler.mutual == Mutual.REQUIRED and not (context.complete and token):
             raise SignInError(
                 f"{redact_url(request.url)} did not prove who it is, as mutual_authentication=REQUIRED asks; its answer is not"
                 " believed. Some servers never do: OPTIONAL checks the proof where there is one.", url=request.url,
             )  # fmt: skip
+        if response.status_code >= 500:
+            return  # it may not have come to the sign-in
         handler.accepted(request.origin)
         persistent = (response.headers.get("persistent-auth") or "").strip().lower()
         if persistent == "true" or (context.used_ntlm and persistent != "false"):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-import threading
 from typing import TYPE_CHECKING, Any
 
 from ..words.errors import EsriHttpError, MissingPackageError
+from ..words.forks import ProcessLock
 from ..words.values import Value
 from .channel_bindings import end_point_binding
 from .security_errors import MechanismUnavailableError, UnknownUserError, is_refusal, told_by_server, translated
@@ -61,7 +61,7 @@ class SecurityContexts:
 
     def __init__(self, identity: Identity) -> None:
         self.identity = identity
-        self._lock = threading.Lock()
+        self._lock = ProcessLock()
         self._templates: dict[tuple[str, str], Any] = {}
         self._refusal: Exception | None = None
 

@@ -47,7 +47,7 @@ class WebTierAuth(BaseEsriAuth):
         self._origin: Origin | None = None if url is None else origin_of(url)
         self._referer = referer
         self._accepted: frozenset[Origin] = frozenset()
-        self._refusals: dict[Origin | None, SignInError] = {}
+        self._refusals: dict[Any, SignInError] = {}  # by origin, by origin and path, or for everywhere (None)
         self._tokens: WebTierTokens | None = None
         self._turns = Turns()
 
@@ -57,36 +57,44 @@ class WebTierAuth(BaseEsriAuth):
         """The run for one request to an origin that the credentials are for."""
         raise NotImplementedError
 
-    def check_refusal(self, origin: Origin) -> None:
-        """Raise the `ArcGISLoginError` with which `origin`, or the domain, refused these credentials, if it did."""
+    def check_refusal(self, request: Request) -> None:
+        """Raise the `ArcGISLoginError` with which these credentials were refused where `request` goes, or everywhere."""
         refusals = self._refusals
-        refusal = (refusals.get(origin) or refusals.get(None)) if refusals else None
+        if not refusals:
+            return
+        places = (None, request.origin, (request.origin, request.path))
+        refusal = next((refusals[place] for place in places if place in refusals), None)
         if refusal is not None:
             raise fresh(refusal)
 
-    def turn_at(self, origin: Origin, wire: Wire) -> Turn | None:
-        """The turn to show a password at `origin`, where it is neither accepted nor refused yet; `None` where it is accepted.
+    def turn_at(self, request: Request, wire: Wire) -> Turn | None:
+        """The turn to show a password, where it is neither accepted nor refused yet; `None` where it is accepted.
 
         With many threads it would else be refused as often as there are threads, and the account locked. The turn is over
         when the answer is known. Raises the `ArcGISLoginError` of a refusal.
         """
 
         def is_settled() -> bool:
-            self.check_refusal(origin)
-            return origin in self._accepted
+            self.check_refusal(request)
+            return request.origin in self._accepted
 
-        return self._turns.take(origin, is_settled, wire)
+        return self._turns.take(request.origin, is_settled, wire)
 
     def accepted(self, origin: Origin) -> None:
         """Take note that the credentials are good at `origin`: a later 401 there is about one resource only."""
         if origin not in self._accepted and len(self._accepted) < _MOST_ORIGINS:
             self._accepted |= {origin}
 
-    def refused(self, request: Request, why: str) -> ArcGISLoginError:
-        """The error for credentials that were refused; remembered for the origin unless they have been good there."""
+    def refused(self, request: Request, why: str, proved: bool = True) -> ArcGISLoginError:
+        """The error for credentials that were refused; remembered for the origin unless they have been good there.
+
+        `proved`: whether they can have been good only where somebody has looked at them; otherwise the refusal is remembered
+        for the path all the same.
+        """
         error = ArcGISLoginError(f"{redact_url(request.url)} refuses the sign-in: {why}", url=request.url, code=401)
-        if request.origin not in self._accepted and len(self._refusals) < _MOST_ORIGINS:
-            self._refusals[request.origin] = error
+        was_good = request.origin in self._accepted
+        if not (was_good and proved) and len(self._refusals) < _MOST_ORIGINS:
+            self._refusals[(request.origin, request.path) if was_good else request.origin] = error
         return error
 
     def refused_everywhere(self, error: SignInError) -> None:
@@ -180,7 +188,7 @@ class PasswordRun(AuthRun):
 
     def about_to_send(self, request: Request, wire: Wire) -> None:
         if self.shows_password(request):
-            self._turn = self._judge.turn_at(request.origin, wire)
+            self._turn = self._judge.turn_at(request, wire)
 
     def judge(self, request: Request, response: Response, wire: Wire) -> Answer:
         """What `on_response` is to others; the turn is over after it."""

@@ -200,6 +200,44 @@ def test_a_401_for_one_resource_does_not_spoil_a_password_that_was_good(served: 
     assert server.refused == 0
 
 
+def test_a_busy_server_is_no_proof_that_a_password_is_good(served: Any) -> None:
+    busy: list[int] = []
+
+    def fault(request: RecordedRequest, leg: int) -> Reply | None:
+        if leg == 3 and not busy:
+            busy.append(leg)
+            return Reply(503, {}, "busy")
+        return None
+
+    server, peer = served(fault=fault)
+    with EsriSession(auth=EsriHttpNtlmAuth(None, "AD\\amy", "wrong"), retries=0) as session:
+        assert session.get(peer.url).status_code == 503
+        for _ in range(3):
+            with pytest.raises(ArcGISLoginError):
+                session.get(peer.url)
+    assert server.refused == 1
+
+
+def test_a_first_message_that_nobody_wants_signs_nothing_in(served: Any) -> None:
+    server, peer = served()
+    with EsriSession(auth=amy()) as session:
+        assert session.get(peer.url).ok
+        peer.close_connections()
+        peer.handler = lambda request: server(request) if "/there" in request.path else Reply(200, {}, "open to all")
+        assert session.get(peer.url + "/here").text == "open to all"
+        assert session.post(peer.url + "/there", data=b"x" * 10).json() == {"user": "amy", "connection": 2, "received": 10}
+    assert server.finished == 2
+
+
+def test_the_hash_of_a_password_will_do(served: Any) -> None:
+    from spnego._ntlm_raw.crypto import ntowfv1
+
+    _server, peer = served()
+    hashed = f"{'0' * 32}:{ntowfv1(PASSWORD).hex()}"
+    with EsriSession(auth=EsriHttpNtlmAuth(None, "AD\\amy", hashed)) as session:
+        assert session.get(peer.url).json()["user"] == "amy"
+
+
 @pytest.mark.parametrize("options", [{"username": "amy"}, {"username": "", "password": "x"}, {"username": 1, "password": "x"}])
 def test_what_cannot_be_a_sign_in_is_refused_at_once(options: Any) -> None:
     with pytest.raises(ConfigurationError, match="username"):

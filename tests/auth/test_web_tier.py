@@ -195,6 +195,20 @@ def test_a_refused_password_is_sent_once_and_then_remembered(adaptor: Any, open_
     assert len(peer.requests) == 3
 
 
+def test_a_401_for_one_path_is_about_that_path_where_others_were_answered(handler_peer: Any, open_session: Any) -> None:
+    def answer(request: RecordedRequest) -> Reply:
+        return Reply(401, {"WWW-Authenticate": "Basic"}) if request.path.startswith("/bobs") else Reply(200, {}, "fine")
+
+    peer = handler_peer(answer)
+    session = open_session(amy())
+    assert session.get(peer.url + "/open").text == "fine"
+    for _ in range(3):
+        with pytest.raises(ArcGISLoginError):
+            session.get(peer.url + "/bobs")
+    assert session.get(peer.url + "/open").text == "fine"
+    assert [request.path for request in peer.requests] == ["/open", "/bobs", "/open"]
+
+
 def test_a_pair_is_basic_as_other_clients_do_it(adaptor: Any, open_session: Any) -> None:
     portal, peer = adaptor
     session = open_session(("amy", "not-the-word"))

@@ -15,7 +15,7 @@ from .bed import Bed, Server
 from .catalogue import SERVERS
 from .kdc import Kdc
 from .people import NAMES
-from .support import OpenSession, sessions
+from .support import OpenSession, need_kerberos, sessions
 
 MISSING = "needs servers that come from Debian: make servers"
 
@@ -45,6 +45,12 @@ def _fixture_of(kind: type[Server]) -> Any:
 
 # `apache`, `late_apache`, `kdc`, `slapd`, `epa`, `intercept`, `lighttpd`, `nginx`, `squid`, `socks` and so on.
 globals().update({f"_{name}": _fixture_of(kind) for name, kind in SERVERS.items()})
+
+
+@pytest.fixture
+def kerberos() -> None:
+    """The test signs in by Kerberos from this process."""
+    need_kerberos()
 
 
 @pytest.fixture

@@ -6,10 +6,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
+
 from esri_http import EsriSession
 
 from ..support.sessions import leased_lanes
 from .bed import Bed
+from .daemons import missing
 
 OpenSession = Callable[..., EsriSession]
 
@@ -27,3 +30,10 @@ def sessions(bed: Bed) -> Iterator[OpenSession]:
     for session in opened:
         assert leased_lanes(session) == 0
         session.close()
+
+
+def need_kerberos() -> None:
+    """Skip the test where the extra `kerberos` is not installed."""
+    reason = missing(modules=("gssapi", "krb5"))
+    if reason:
+        pytest.skip(reason)

@@ -25,9 +25,9 @@ from esri_http import (
 
 from ..auth.helpers import assert_hidden, in_threads
 from ..support.sessions import leased_lanes
-from .daemons import missing
 from .samba import AMY, DISABLED, DOMAIN, EXPIRED, LEFT, MUST_CHANGE, PROXY_NAME, WEB_NAME, ZOE, Account, ActiveDirectory
 from .samba_web import DomainApache, DomainSquid
+from .support import need_kerberos
 
 pytestmark = [pytest.mark.real_server("samba"), pytest.mark.usefixtures("domain_names", "domain_tickets")]
 
@@ -42,13 +42,6 @@ WAYS: dict[str, tuple[Callable[[str, str], Any], str, str]] = {
 }
 BY_KDC = ("kerberos", "negotiate", "windows")
 every_way = pytest.mark.parametrize("way", list(WAYS))
-
-
-def need_kerberos() -> None:
-    """Skip the test where the extra `kerberos` is not installed."""
-    reason = missing(modules=("gssapi", "krb5"))
-    if reason:
-        pytest.skip(reason)
 
 
 def auth_for(way: str, account: Account, password: str | None = None) -> Any:

@@ -13,6 +13,7 @@ from esri_http import ArcGISLoginError, EsriDigestAuth, EsriGuessAuth
 from .apache import Apache
 from .lighttpd import Lighttpd
 from .people import DOMAIN, PASSWORDS, REALM, USER, UTF8_PASSWORDS, UTF8_USER
+from .support import need_kerberos
 
 pytestmark = [pytest.mark.real_server("apache"), pytest.mark.usefixtures("names", "no_ticket")]
 
@@ -67,6 +68,8 @@ def test_a_nonce_that_apache_calls_stale_is_exchanged(apache: Apache, open_sessi
 def test_the_strongest_that_can_work_is_taken(
     apache: Apache, open_session: Any, count: Any, path: str, user: str, way: str, taken: str
 ) -> None:
+    if taken == "Kerberos":
+        need_kerberos()
     session = open_session(EsriGuessAuth(None, user, PASSWORDS[way]))
     post_large(session, apache.url(f"/{path}/echo"))
     assert session.get(apache.url(f"/{path}/echo")).ok
@@ -74,6 +77,7 @@ def test_the_strongest_that_can_work_is_taken(
     assert f": {taken} as {user}; " in session.auth.describe(apache.url("/"))
 
 
+@pytest.mark.usefixtures("kerberos")
 def test_a_password_that_the_domain_refuses_is_not_sent_by_basic(apache: Apache, open_session: Any, count: Any) -> None:
     session = open_session(EsriGuessAuth(None, f"{USER}@{REALM}", "wrong"))
     for _ in range(2):

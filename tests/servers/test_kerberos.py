@@ -28,7 +28,7 @@ from .epa import ROOT
 from .kdc import STALE, faked_time
 from .people import GIS, OTHER, PASSWORDS, REALM, USER, UTF8_PASSWORDS, UTF8_USER
 
-pytestmark = [pytest.mark.real_server("apache"), pytest.mark.usefixtures("names")]
+pytestmark = [pytest.mark.real_server("apache"), pytest.mark.usefixtures("kerberos", "names")]
 
 PASSWORD = PASSWORDS["krb"]
 PRINCIPAL = f"{USER}@{REALM}"
@@ -85,6 +85,14 @@ def test_a_password_gets_a_ticket_of_its_own(
         answer = session.post(apache.url("/krb/echo"), data=b"z" * 1_000_000).json()
         assert (answer["user"], answer["length"]) == (f"{user}@{REALM}", 1_000_000)
     assert not no_ticket.exists()
+
+
+def test_a_principal_picks_its_own_ticket(apache: Apache, ticket: Any, open_session: Any) -> None:
+    ticket()
+    for options in ({"principal": PRINCIPAL}, {"username": PRINCIPAL}, {"principal": f"{PRINCIPAL}:{PASSWORD}"}):
+        assert open_session(EsriKerberosAuth(**options)).get(apache.url("/krb/echo")).json()["user"] == PRINCIPAL
+    with pytest.raises(SignInError, match=f"{UTF8_USER}@{REALM}.*no Kerberos ticket"):
+        open_session(EsriKerberosAuth(principal=f"{UTF8_USER}@{REALM}")).get(apache.url("/krb/echo"))
 
 
 def test_a_large_upload_crosses_once(apache: Apache, ticket: Any, open_session: Any) -> None:

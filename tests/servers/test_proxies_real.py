@@ -26,7 +26,7 @@ from .samba import AMY, PROXY_NAME, ActiveDirectory
 from .samba_web import DomainSquid
 from .socks import Socks
 from .squid import Squid
-from .support import sessions
+from .support import need_kerberos, sessions
 
 pytestmark = [pytest.mark.real_server("squid"), pytest.mark.usefixtures("names")]
 
@@ -245,6 +245,8 @@ def test_a_user_of_a_domain_signs_in(
     way: str,
     handler: Any,
 ) -> None:
+    if handler is DOMAIN_USERS["kerberos"][1]:
+        need_kerberos()
     for name, value in active_directory.env.items():
         monkeypatch.setenv(name, value)
     url = apache.url("/open/echo", target).replace(GIS, "127.0.0.1")

@@ -11,6 +11,7 @@ from esri_http import EsriBuiltInAuth, EsriGenTokenAuth, EsriPKIAuth
 
 from .apache import Apache
 from .people import CERTIFICATE_USER, DOMAIN, PASSWORDS, REALM, USER
+from .support import need_kerberos
 
 pytestmark = [pytest.mark.real_server("apache"), pytest.mark.usefixtures("names", "no_ticket")]
 
@@ -19,12 +20,15 @@ PRINCIPAL = f"{USER}@{REALM}"
 
 def by_password(name: str, way: str, user: str = USER) -> Callable[..., Any]:
     def make(apache: Apache, **options: Any) -> Any:
+        if way == "krb":
+            need_kerberos()
         return getattr(esri_http, name)(None, username=user, password=PASSWORDS[way], **options)
 
     return make
 
 
 def by_kerberos(apache: Apache, **options: Any) -> Any:
+    need_kerberos()
     return esri_http.EsriKerberosAuth(username=PRINCIPAL, password=PASSWORDS["krb"], **options)
 
 
