@@ -33,7 +33,6 @@ log = logging.getLogger("esri_http.auth")
 
 _MOST_ORIGINS = 1000
 _NTLM = "ntlm"
-_WINDOWS = os.name == "nt"
 
 
 class _Choice(NamedTuple):
@@ -65,6 +64,9 @@ class EsriGuessAuth(PasswordAuth):
     refused are tried by no other. `describe` says what was taken and why, and so does the log. The choice is made once for
     each origin, at its first 401.
     """
+
+    system_chooses = os.name == "nt"
+    """Whether the system's own Negotiate (SSPI) chooses between Kerberos and NTLM."""
 
     def __init__(self, *credentials: Any, **options: Any) -> None:
         if credentials and isinstance(credentials[0], str):
@@ -98,7 +100,7 @@ class EsriGuessAuth(PasswordAuth):
             return known
         offered = list(dict.fromkeys(challenge.scheme for challenge in asked.challenges))
         reasons: list[str] = []
-        for name, schemes, take in _WAYS:
+        for name, schemes, take in _BY_SYSTEM if self.system_chooses else _BY_TOKENS:
             if schemes.isdisjoint(offered):
                 continue
             try:
@@ -301,12 +303,10 @@ def _basic(auth: EsriGuessAuth, asked: _Asked) -> HandlerOrReason:
     return auth.handler("basic", EsriBasicAuth)
 
 
-_BY_TOKENS: tuple[tuple[str, frozenset[str], Any], ...] = (
+_BY_PASSWORD = (("Digest", frozenset({"digest"}), _digest), ("Basic", frozenset({"basic"}), _basic))
+_BY_SYSTEM = (("Windows sign-in", frozenset({"ntlm", "negotiate"}), _windows), *_BY_PASSWORD)
+_BY_TOKENS = (
     ("Kerberos", frozenset({"negotiate"}), _kerberos),
     ("NTLM", frozenset({"ntlm", "negotiate"}), _ntlm),
-)
-_WAYS: tuple[tuple[str, frozenset[str], Any], ...] = (
-    *((("Windows sign-in", frozenset({"ntlm", "negotiate"}), _windows),) if _WINDOWS else _BY_TOKENS),
-    ("Digest", frozenset({"digest"}), _digest),
-    ("Basic", frozenset({"basic"}), _basic),
+    *_BY_PASSWORD,
 )

@@ -225,7 +225,7 @@ class HandshakeRun(PasswordRun):
     def _check_server(self, request: Request, response: Response, wire: Wire) -> None:
         """What the server says of itself with the answer, and what is remembered of the connection."""
         context, handler = self._context, self._handler
-        if context is None or (context.used_ntlm and not context.complete):
+        if context is None or (context.used_ntlm and self._leg is _Leg.FIRST):
             return  # nobody has looked at a token: what is mounted there sends none, or none was wanted
         token = self._server_token(challenges_of(response))
         if token is not None and not context.complete:

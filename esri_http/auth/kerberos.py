@@ -28,6 +28,10 @@ class EsriKerberosAuth(HandshakeAuth):
     asks; otherwise only its first answer to us is waited for. `send_cbt`: tie the sign-in to the TLS connection (RFC 5929).
     `sanitize_mutual_error_response` is taken for compatibility: with ``REQUIRED``, no unproven answer is ever handed on.
     `url`, `session`: see `WebTierAuth`. Needs the extra ``kerberos``, except on Windows.
+
+    Requests raise `ArcGISLoginError` for credentials that are refused (sent once; see `WebTierAuth`),
+    `InteractionRequiredError` for a password that has expired, and `SignInError` where there is no ticket, no KDC, no such
+    service, or a clock that differs too much.
     """
 
     def __init__(

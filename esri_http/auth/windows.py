@@ -24,7 +24,7 @@ class EsriHttpNegotiateAuth(HandshakeAuth):
     Safe to share between threads. `username` and `password`, or neither for the current user: SSPI on Windows, a Kerberos
     ticket elsewhere (there NTLM needs a password). `service`, `host`: the parts of the service principal; `None` for
     ``HTTP`` and the host of the URL. `delegate`: let the server act in our name. `mutual_authentication`, `send_cbt`: see
-    `EsriKerberosAuth`. A password that Kerberos refuses is not tried by NTLM.
+    `EsriKerberosAuth`, also for what requests raise. A password that Kerberos refuses is not tried by NTLM.
     """
 
     allow_ntlm = False

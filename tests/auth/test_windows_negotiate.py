@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from esri_http import ArcGISLoginError, EsriSession, EsriWindowsAuth
+from esri_http import ArcGISLoginError, EsriGuessAuth, EsriSession, EsriWindowsAuth, SignInError
 
 from ..support.ntlm_server import NtlmServer, known_users
 from ..support.sessions import leased_lanes, on_threads
@@ -38,13 +38,28 @@ def amy(password: str = "amys-secret") -> SystemAuth:
     return SystemAuth(None, "AD\\amy", password)
 
 
-def test_spnego_signs_in_a_connection_with_three_requests(served: Any) -> None:
+@pytest.mark.parametrize("proves_itself", [True, False])
+def test_spnego_signs_in_a_connection_with_three_requests(served: Any, proves_itself: bool) -> None:
     server, peer = served
+    server.proves_itself = proves_itself
     with EsriSession(auth=amy()) as session:
         assert [session.get(peer.url).json()["user"] for _ in range(5)] == ["amy"] * 5
     assert (len(peer.requests), peer.connections, server.finished) == (7, 1, 1)
     first = peer.requests[1].headers["Authorization"]
     assert first.startswith("Negotiate Y")  # an InitialContextToken, not a bare NTLM message
+
+
+@pytest.mark.parametrize("proves_itself", [True, False])
+def test_a_proof_may_be_required_of_the_server(served: Any, proves_itself: bool) -> None:
+    server, peer = served
+    server.proves_itself = proves_itself
+    auth = SystemAuth(None, "AD\\amy", "amys-secret", mutual_authentication="REQUIRED")
+    with EsriSession(auth=auth) as session:
+        if proves_itself:
+            assert session.get(peer.url).json()["user"] == "amy"
+        else:
+            with pytest.raises(SignInError, match="did not prove who it is"):
+                session.get(peer.url)
 
 
 def test_a_body_waits_for_the_last_leg(served: Any) -> None:
@@ -69,3 +84,17 @@ def test_a_wrong_password_is_sent_once_by_many_threads(served: Any) -> None:
         assert server.refused == 1
         auth.password = "amys-secret"
         assert session.get(peer.url).json()["user"] == "amy"
+
+
+class SystemGuess(EsriGuessAuth):
+    """As on Windows."""
+
+    system_chooses = True
+
+
+@pytest.mark.parametrize("schemes", [("Negotiate",), ("NTLM",), ("Negotiate", "NTLM")], ids=" ".join)
+def test_a_guess_leaves_the_choice_to_the_system(handler_peer: Any, schemes: tuple[str, ...]) -> None:
+    peer = handler_peer(NtlmServer(schemes))
+    with EsriSession(auth=SystemGuess(None, "AD\\amy", "amys-secret")) as session:
+        assert session.post(peer.url, data=b"x" * 100).json() == {"user": "amy", "connection": 2, "received": 100}
+        assert "Windows sign-in as AD\\amy" in session.auth.describe(peer.url)

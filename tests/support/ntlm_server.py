@@ -34,6 +34,7 @@ class NtlmServer:
         self.finished = 0
         self.refused = 0
         self.persistent = True
+        self.proves_itself = True  # within SPNEGO, where the last word is the server's
         self._bindings = None if binding is None else GssChannelBindings(application_data=binding)
         self._lock = threading.Lock()
         self._contexts: dict[int, Any] = {}
@@ -82,7 +83,10 @@ class NtlmServer:
         self.finished += 1
         if self.persistent:
             self._users[connection] = context.client_principal
-        return self._served(request, context.client_principal)
+        reply = self._served(request, context.client_principal)
+        if answer and self.proves_itself:
+            reply.headers.pairs.append(("WWW-Authenticate", f"{scheme} {base64.b64encode(answer).decode()}"))
+        return reply
 
     @staticmethod
     def _served(request: RecordedRequest, user: str | None) -> Reply:
