@@ -91,8 +91,19 @@ class EsriWindowsAuth(EsriHttpNegotiateAuth):
     """Integrated Windows authentication (IWA), as IIS offers it: Kerberos where it can be used, NTLM otherwise.
 
     Safe to share between threads. Without `username` and `password` it signs in the current user: by SSPI on Windows, with
-    the ticket of `kinit` elsewhere. With them it needs neither, on any system: NTLM then runs in pure Python. The peer's
-    `referer` and `legacy` are taken. Everything else is as for `EsriHttpNegotiateAuth`.
+    the ticket of `kinit` elsewhere. With them it needs neither, on any system: NTLM then runs in pure Python. Everything
+    else is as for `EsriHttpNegotiateAuth`.
     """
 
     allow_ntlm = True
+
+    def __init__(
+        self,
+        session: Any = None,
+        username: str | None = None,
+        password: str | None = None,
+        referer: str | None = None,
+        verify_cert: Any = True,
+        **options: Any,
+    ) -> None:
+        super().__init__(session, username, password, referer=referer, verify_cert=verify_cert, **options)
