@@ -8,7 +8,6 @@ if TYPE_CHECKING:
     from collections.abc import Hashable
     from typing import Protocol, Union
 
-    from ..messages.body import Body
     from ..messages.request import Request
     from ..messages.response import Response
     from ..words.clock import Clock, Deadline
@@ -78,18 +77,18 @@ BEGIN_ANEW = Verdict("BEGIN_ANEW")
 class Audience:
     """For whom a request is. `own`: the caller named this origin; it was not a redirect that led to it.
 
-    `body` is what the request carries, `None` for nothing; only its length is of interest to a handler.
+    `request` is the one that it is about, `None` outside of any; handlers look at its path, and at how long its body is.
     """
 
-    __slots__ = ("body", "origin", "own", "trusted")
+    __slots__ = ("origin", "own", "request", "trusted")
 
     def __init__(
-        self, origin: Origin, own: bool = True, trusted: frozenset[Origin] = frozenset(), body: Body | None = None
+        self, origin: Origin, own: bool = True, trusted: frozenset[Origin] = frozenset(), request: Request | None = None
     ) -> None:
         self.origin = origin
         self.own = own
         self.trusted = trusted
-        self.body = body
+        self.request = request
 
     @property
     def is_trusted(self) -> bool:
@@ -114,8 +113,12 @@ class AuthRun:
         """The request as it should go out: the same one, or a changed copy. Asked again for every replay."""
         return request
 
-    def about_to_send(self, request: Request, wire: Wire) -> None:
-        """All handlers have had their say, and `request` goes out now; raise to keep it back. Sends nothing of its own."""
+    def about_to_send(self, request: Request, wire: Wire) -> Verdict:
+        """All handlers have had their say, and `request` goes out now. Sends nothing of its own.
+
+        `ACCEPT`, or `BEGIN_ANEW` to keep it back. What is held until the answer is there is let go by `end`.
+        """
+        return ACCEPT
 
     def on_response(self, request: Request, response: Response, wire: Wire) -> Answer:
         """`ACCEPT`, `REPLAY`, `BEGIN_ANEW`, or another response that takes the place of this one.
@@ -125,7 +128,7 @@ class AuthRun:
         return ACCEPT
 
     def end(self) -> None:
-        """The exchange is over, however it ended. Called once."""
+        """The answer was there, or the exchange is over, however it ended. More than one call does no harm."""
 
 
 INERT = AuthRun()

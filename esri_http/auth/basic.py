@@ -41,8 +41,8 @@ class EsriBasicAuth(PasswordAuth):
         return _CheckedRun(self, self._field)
 
     def _forget(self) -> None:
-        super()._forget()
         self._field = basic_field(self.username, self._password)
+        super()._forget()
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, EsriBasicAuth) and (self._field, self._origin) == (other._field, other._origin)
@@ -81,9 +81,7 @@ class _BasicRun(AuthRun):
         self._field = field
 
     def before_request(self, request: Request, wire: Wire) -> Request:
-        if lookup(request.headers, "Authorization") is not None:
-            return request
-        return request.with_header("Authorization", self._field)
+        return _signed(request, self._field)
 
 
 class _CheckedRun(PasswordRun):
@@ -92,11 +90,10 @@ class _CheckedRun(PasswordRun):
     def __init__(self, handler: EsriBasicAuth, field: str) -> None:
         super().__init__(handler)
         self._handler = handler
-        self._run = _BasicRun(field)
         self._field = field
 
     def before_request(self, request: Request, wire: Wire) -> Request:
-        return self._run.before_request(request, wire)
+        return _signed(request, self._field)
 
     def shows_password(self, request: Request) -> bool:
         return request.headers.get("Authorization") is self._field
@@ -105,14 +102,18 @@ class _CheckedRun(PasswordRun):
         if not self.shows_password(request):
             return ACCEPT
         if response.status_code != 401:
-            if response.status_code < 500:
-                self._handler.accepted(request.origin)
+            self._handler.accepted(request, response)
             return ACCEPT
         challenges = challenges_of(response)
         if not any(challenge.scheme == "basic" for challenge in challenges):
             return ACCEPT
         why = f"user name or password of {self._handler.username} is wrong (Basic)."
-        raise self._handler.refused(request, why, proved=False)  # what asks for nothing takes any password
+        raise self._handler.refused(request, why)
+
+
+def _signed(request: Request, field: str) -> Request:
+    """`request` with this field, unless the caller signed it himself."""
+    return request if lookup(request.headers, "Authorization") is not None else request.with_header("Authorization", field)
 
 
 def basic_field(username: Any, password: Any) -> str:
@@ -121,7 +122,11 @@ def basic_field(username: Any, password: Any) -> str:
         raise ConfigurationError("EsriBasicAuth needs username= and password= as text.")
     if ":" in username:
         raise ConfigurationError("A user name for Basic cannot hold a colon (RFC 7617 section 2).")
-    return "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode("ascii")
+    try:
+        return "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode("ascii")
+    except UnicodeEncodeError:
+        pass
+    raise ConfigurationError("The user name or password for Basic holds half a character (a lone surrogate).")
 
 
 def auth_of_userinfo(split: SplitUrl) -> PlainBasicAuth:

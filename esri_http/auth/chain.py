@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from ..messages.request import Request
     from ..messages.response import Response
-    from .base import Answer, Wire
+    from .base import Answer, Verdict, Wire
 
 
 class AuthChain(BaseEsriAuth):
@@ -101,9 +101,11 @@ class ChainRun(AuthRun):
                 request = run.before_request(request, self._wire_of(place, wire))
         return request
 
-    def about_to_send(self, request: Request, wire: Wire) -> None:
+    def about_to_send(self, request: Request, wire: Wire) -> Verdict:
         for run in self._runs:
-            run.about_to_send(request, wire)
+            if run.about_to_send(request, wire) is BEGIN_ANEW:
+                return BEGIN_ANEW
+        return ACCEPT
 
     def _wire_of(self, place: int, wire: Wire) -> Wire:
         """The part of the wire that the run at `place` may use."""
@@ -116,6 +118,7 @@ class ChainRun(AuthRun):
                 said = ACCEPT if run is INERT else run.on_response(request, response, self._wire_of(place, wire))
                 if said is REPLAY or said is BEGIN_ANEW:
                     response.discard()
+                    self.end()  # those to the right are not asked
                     return said
                 if said is not ACCEPT:
                     response.discard()

@@ -43,7 +43,6 @@ class EsriDigestAuth(PasswordAuth):
         quoted(utf8(self.username).decode("latin-1"))
         # Replaced, never edited: readers take no lock, and a nonce that two writers lose is only asked for again.
         self._spaces: dict[Origin, tuple[DigestSpace, ...]] = {}
-        self._unprotected: frozenset[tuple[Origin, str]] = frozenset()
 
     def _begin(self, audience: Audience) -> AuthRun:
         return DigestRun(self)
@@ -74,17 +73,6 @@ class EsriDigestAuth(PasswordAuth):
         """`request` signed with these credentials."""
         return space.sign(request, self.username or "", self._password or "")
 
-    # -- a small request before one with a body ----------------------------------------------------------------------
-
-    def wants_probe(self, request: Request) -> bool:
-        """Whether to ask for a challenge before the body of `request` goes out, so that it crosses the wire once."""
-        return request.body is not None and (request.origin, request.path) not in self._unprotected
-
-    def unprotected(self, request: Request) -> None:
-        """Take note that nothing is asked for where `request` goes."""
-        if len(self._unprotected) < _MOST_ORIGINS:
-            self._unprotected |= {(request.origin, request.path)}
-
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "_spaces": {}}
 
@@ -111,7 +99,7 @@ class DigestRun(PasswordRun):
         space = self._space
         if space is None:
             space = self._auth.space_for(request)
-            if self._auth.wants_probe(request) and (space is None or _is_risk(request, space, wire)):
+            if self._auth.probes.are_wanted(request) and (space is None or _is_risk(request, space, wire)):
                 self._space = self._probe(request, wire)
                 space = self._space or space
         if space is None:
@@ -123,13 +111,13 @@ class DigestRun(PasswordRun):
         return self._sent is not None and request.header("Authorization") is self._sent.field
 
     def _probe(self, request: Request, wire: Wire) -> DigestSpace | None:
-        response = wire.send(request.without_body())
+        response = wire.send(self._auth.probes.probe(request))
         try:
             space = self._offered(request, response) if response.status_code == 401 else None
         finally:
             response.discard()
         if space is None:
-            self._auth.unprotected(request)
+            self._auth.probes.learn(request, closed=False)
         return space
 
     def _offered(self, request: Request, response: Response) -> DigestSpace | None:
@@ -153,6 +141,7 @@ class DigestRun(PasswordRun):
         space = self._offered(request, response)
         if space is None:
             return self._without_challenge(request, response)
+        self._auth.probes.learn(request, closed=True)
         if self._sent is not None and not self._may_answer(space, self._sent.space):
             raise self._auth.refused(request, "user name or password are wrong, or not for this (Digest).")
         self._space = space
@@ -180,8 +169,7 @@ class DigestRun(PasswordRun):
                 f"{redact_url(request.url)} does not prove that it knows the password (Digest, rspauth); its answer is not to"
                 " be believed.", url=request.url,
             )  # fmt: skip
-        if self._space is not None and response.ok and not response.is_redirect:
-            self._auth.accepted(request.origin)
+        self._auth.accepted(request, response)
         self._space = None
         space = sent.space.renewed(said.get("nextnonce", ""))
         space.used_at = wire.clock.monotonic()

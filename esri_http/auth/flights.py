@@ -58,7 +58,7 @@ class Flights:
         self._lock = threading.Lock()
         self._under_way: dict[Hashable, _Flight] = {}
 
-    def share(self, key: Hashable, work: Callable[[], Any], wire: Wire, wait: bool = True) -> Any:
+    def share(self, key: Hashable, work: Callable[[], Any], wire: Wire | None, wait: bool = True) -> Any:
         """What `work()` returns, done by this thread or by another; `None` if another is at it and `wait` is false.
 
         Raises what the work raises, and `DeadlineExceededError` when the call behind `wire` has no time to wait.
@@ -100,7 +100,12 @@ def fresh(error: EsriHttpError) -> EsriHttpError:
     return rebuild(*arguments)
 
 
-def _await(flight: _Flight, wire: Wire) -> None:
-    left = wire.deadline.remaining()
-    if not flight.done.wait(_LONGEST_WAIT_SECONDS if left is None else max(0.0, min(left, _LONGEST_WAIT_SECONDS))):
+def seconds_to_wait(wire: Wire | None) -> float:
+    """How long the call behind `wire` (`None`: of no call) can wait for another thread."""
+    left = None if wire is None else wire.deadline.remaining()
+    return _LONGEST_WAIT_SECONDS if left is None else max(0.0, min(left, _LONGEST_WAIT_SECONDS))
+
+
+def _await(flight: _Flight, wire: Wire | None) -> None:
+    if not flight.done.wait(seconds_to_wait(wire)):
         raise DeadlineExceededError("The time for the whole call is used up; another thread is still getting the token.")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..words.errors import ArcGISLoginError, ConfigurationError, InteractionRequiredError, SignInError
 from ..words.redaction import redact_url
-from ..words.urls import origin_of
+from ..words.urls import split_url
 from .base import ACCEPT, BEGIN_ANEW, REPLAY, Audience, AuthRun
 from .challenges import challenges_of
 from .flights import Flights
@@ -22,24 +22,26 @@ if TYPE_CHECKING:
     from ..messages.request import Request
     from ..messages.response import Response
     from ..words.origins import Origin
-    from .base import Answer, Wire
+    from .base import Answer, Verdict, Wire
     from .challenges import Challenge
     from .handshake import HandshakeAuth
     from .web_tier import WebTierAuth
 
     HandlerOrReason = Union[WebTierAuth, str]
+    _Place = tuple[Origin, str]
 
 log = logging.getLogger("esri_http.auth")
 
-_MOST_ORIGINS = 1000
+_MOST_PLACES = 1000
 _NTLM = "ntlm"
 
 
 class _Choice(NamedTuple):
-    """What was taken for an origin, and why."""
+    """What was taken, for which `schemes`, and why."""
 
     name: str
     handler: WebTierAuth
+    schemes: frozenset[str]
     why: str
 
 
@@ -62,7 +64,7 @@ class EsriGuessAuth(PasswordAuth):
 
     What cannot work here (no ticket, a package that is absent, no password) is passed over; credentials that a scheme has
     refused are tried by no other. `describe` says what was taken and why, and so does the log. The choice is made once for
-    each origin, at its first 401.
+    each web adaptor (the first part of the path), at its first 401, and again when it asks for something else.
     """
 
     system_chooses = os.name == "nt"
@@ -75,13 +77,13 @@ class EsriGuessAuth(PasswordAuth):
         super().__init__(*credentials, **options)
         if self._password is not None and not self.username:
             raise ConfigurationError(f"{type(self).__name__} needs username= with the password.")
-        self._choices: dict[Origin, _Choice] = {}
+        self._choices: dict[_Place, _Choice] = {}
         self._handlers: dict[str, WebTierAuth] = {}
         self._choosing = Flights()
 
     def _begin(self, audience: Audience) -> AuthRun:
-        choice = self._choices.get(audience.origin)
-        return _GuessRun(self, audience) if choice is None else choice.handler._begin(audience)
+        request = audience.request
+        return _GuessRun(self, audience, None if request is None else self._choices.get(_place(request)))
 
     def choose(self, request: Request, challenges: list[Challenge], wire: Wire) -> _Choice | None:
         """What to sign in by where `request` was answered with `challenges`; `None` where they are none of ours.
@@ -89,13 +91,18 @@ class EsriGuessAuth(PasswordAuth):
         Raises `ArcGISLoginError` where the domain refuses the credentials, and `SignInError` where nothing can work.
         """
         asked = _Asked(request, challenges, wire.server_name or request.origin.host, wire)
-        choice: _Choice | None = self._choosing.share(request.origin, lambda: self._choose(asked), wire)
+        choice: _Choice | None = self._choosing.share(_place(request), lambda: self._choose(asked), wire)
         return choice
+
+    def drop(self, request: Request, choice: _Choice) -> None:
+        """Forget what was taken: the server asks for something else now."""
+        if self._choices.get(_place(request)) is choice:
+            self._choices = {place: other for place, other in self._choices.items() if other is not choice}
 
     def _choose(self, asked: _Asked) -> _Choice | None:
         request = asked.request
         self.check_refusal(request)
-        known = self._choices.get(request.origin)
+        known = self._choices.get(_place(request))
         if known is not None:
             return known
         offered = list(dict.fromkeys(challenge.scheme for challenge in asked.challenges))
@@ -111,7 +118,7 @@ class EsriGuessAuth(PasswordAuth):
                 self.refused_everywhere(error)
                 raise
             if not isinstance(taken, str):
-                return self._note(request, _Choice(name, taken, _why(offered, reasons)))
+                return self._note(request, _Choice(name, taken, schemes, _why(offered, reasons)))
             reasons.append(f"{name} cannot be used: {taken.rstrip('.')}")
         if not reasons:
             return None
@@ -119,8 +126,8 @@ class EsriGuessAuth(PasswordAuth):
 
     def _note(self, request: Request, choice: _Choice) -> _Choice:
         log.info("%s: signing in by %s; %s", request.origin, choice.name, choice.why)
-        if len(self._choices) < _MOST_ORIGINS:
-            self._choices = {**self._choices, request.origin: choice}
+        if len(self._choices) < _MOST_PLACES:
+            self._choices = {**self._choices, _place(request): choice}
         return choice
 
     def handler(self, name: str, make: Callable[..., WebTierAuth], **options: Any) -> WebTierAuth:
@@ -138,8 +145,9 @@ class EsriGuessAuth(PasswordAuth):
 
     def describe(self, url: str) -> str:
         """How a request to `url` is signed in, and why so; holds no secret, and asks nobody."""
-        origin = origin_of(url)
-        choice = self._choices.get(origin)
+        split = split_url(url)
+        origin = split.origin
+        choice = self._choices.get((origin, _context(split.path)))
         if choice is None:
             return f"{origin}: {type(self).__name__} has not been asked for a sign-in yet"
         return f"{origin}: {choice.name} as {self.username or 'the current user'}; {choice.why}"
@@ -149,6 +157,7 @@ class EsriGuessAuth(PasswordAuth):
     def login(self) -> None:
         """See `WebTierAuth.login`."""
         super().login()
+        self._choices = {}
         for handler in list(self._handlers.values()):
             handler.login()
 
@@ -164,15 +173,20 @@ GuessAuth = EsriGuessAuth
 
 
 class _GuessRun(AuthRun):
-    """A request to a server that has not said yet what it wants; its body waits until that is known."""
+    """One request: by what was chosen, or, where nothing is yet, with a body that waits until it is known what is wanted."""
 
     signs_whole = True
 
-    def __init__(self, auth: EsriGuessAuth, audience: Audience) -> None:
+    def __init__(self, auth: EsriGuessAuth, audience: Audience, choice: _Choice | None) -> None:
         self._auth = auth
         self._audience = audience
+        self._choice = choice
         self._run: AuthRun | None = None
+        self._request: Request | None = None
         self._held_back: bool | None = None
+        if choice is not None:
+            self._run = choice.handler._begin(audience)
+            self.lane_identity = self._run.lane_identity
 
     def before_request(self, request: Request, wire: Wire) -> Request:
         if self._run is not None:
@@ -182,34 +196,43 @@ class _GuessRun(AuthRun):
             return request
         self._auth.check_refusal(request)
         if self._held_back is None:
-            self._held_back = request.body is not None
-        if not self._held_back:
-            return request
-        return request.without_body()
+            self._held_back = self._auth.probes.are_wanted(request)
+        self._request = request
+        return self._auth.probes.probe(request) if self._held_back else request
 
-    def about_to_send(self, request: Request, wire: Wire) -> None:
-        if self._run is not None:
-            self._run.about_to_send(request, wire)
+    def about_to_send(self, request: Request, wire: Wire) -> Verdict:
+        return ACCEPT if self._run is None else self._run.about_to_send(request, wire)
 
     def end(self) -> None:
         if self._run is not None:
             self._run.end()
 
     def on_response(self, request: Request, response: Response, wire: Wire) -> Answer:
-        if self._run is not None:
-            return self._run.on_response(request, response, wire)
         challenges = challenges_of(response) if response.status_code == 401 else []
-        choice = None
-        if challenges and request.header("Authorization") is None:
-            choice = self._auth.choose(request, challenges, wire)
+        if self._run is not None:
+            if self._choice is not None and _other_than(self._choice, challenges):
+                self._auth.drop(request, self._choice)
+                return BEGIN_ANEW
+            return self._run.on_response(request, response, wire)
+        if not challenges or self._request is None:
+            return self._without_challenge()
+        choice = self._auth.choose(self._request, challenges, wire)
         if choice is None:
-            held_back, self._held_back = self._held_back, False
-            return REPLAY if held_back else ACCEPT
+            return self._without_challenge()
+        if not self._held_back:
+            self._auth.probes.learn(self._request, closed=True)
         run = choice.handler._begin(self._audience)
         if run.lane_identity is not None:
             return BEGIN_ANEW
         self._run = run
         return self._go_on(run, request, response, wire)
+
+    def _without_challenge(self) -> Answer:
+        held_back, self._held_back = self._held_back, False
+        if not held_back or self._request is None:
+            return ACCEPT
+        self._auth.probes.learn(self._request, closed=False)
+        return REPLAY
 
     def _go_on(self, run: AuthRun, request: Request, response: Response, wire: Wire) -> Answer:
         """Have a sign-in that is for any connection answer the 401 that came, as if it had asked for it."""
@@ -221,6 +244,20 @@ class _GuessRun(AuthRun):
             return run.on_response(request, response, wire)
         run.take(request, response)
         return REPLAY
+
+
+def _other_than(choice: _Choice, challenges: list[Challenge]) -> bool:
+    """Whether a server asks for a sign-in, but not for the one that was chosen."""
+    return bool(challenges) and choice.schemes.isdisjoint(challenge.scheme for challenge in challenges)
+
+
+def _place(request: Request) -> _Place:
+    return request.origin, _context(request.path)
+
+
+def _context(path: str) -> str:
+    """The web adaptor that a path belongs to."""
+    return path.split("/", 2)[1] if path.startswith("/") else ""
 
 
 def _why(offered: list[str], reasons: list[str]) -> str:
@@ -261,9 +298,9 @@ def _goes_on_with_ntlm(handler: Any, asked: _Asked) -> bool:
     """
     if any(challenge.scheme == _NTLM for challenge in asked.challenges):
         return True
-    first = handler.contexts.open(_NTLM, asked.host).step(None, None) or b""
+    first = handler.contexts.open(_NTLM, asked.host, asked.wire).step(None, None) or b""
     field = "Negotiate " + base64.b64encode(first).decode("ascii")
-    probe = asked.request.without_body()
+    probe = handler.probes.probe(asked.request)
     response = asked.wire.send(probe.with_header("Authorization", field))
     response.discard()
     return any(challenge.scheme == "negotiate" and challenge.token for challenge in challenges_of(response))
@@ -271,10 +308,10 @@ def _goes_on_with_ntlm(handler: Any, asked: _Asked) -> bool:
 
 def _by_handshake(handler: Any, asked: _Asked) -> HandlerOrReason:
     shaking: HandshakeAuth = handler
-    obstacle = shaking.obstacle(asked.host)
+    obstacle = shaking.obstacle(asked.host, asked.wire)
     if obstacle is not None:
         return str(obstacle)
-    offer = shaking.offer_among(asked.challenges, asked.host)
+    offer = shaking.offer_among(asked.challenges, asked.host, asked.wire)
     if offer is None:
         return "the server asks for it in another form"
     shaking.learn(asked.request.origin, offer)
@@ -298,9 +335,10 @@ def _basic(auth: EsriGuessAuth, asked: _Asked) -> HandlerOrReason:
         return "it needs username= and password="
     if asked.request.origin.scheme != "https":
         return "over http anybody on the way could read the password; use https"
-    if ":" in (auth.username or ""):
-        return "its user names hold no colon"
-    return auth.handler("basic", EsriBasicAuth)
+    try:
+        return auth.handler("basic", EsriBasicAuth)
+    except ConfigurationError as error:
+        return str(error)
 
 
 _BY_PASSWORD = (("Digest", frozenset({"digest"}), _digest), ("Basic", frozenset({"basic"}), _basic))

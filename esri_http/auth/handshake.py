@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import email.utils
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..words.errors import ArcGISLoginError, EsriHttpError, InteractionRequiredError, SignInError
@@ -17,6 +16,7 @@ from ..words.headers import lookup
 from ..words.redaction import redact_url
 from .base import ACCEPT, REPLAY, Audience, AuthRun
 from .challenges import Challenge, challenges_of
+from .handshake_errors import not_continued, not_offered, password_refused, ticket_refused, unproven
 from .security import KERBEROS, NTLM, Identity, SecurityContext, SecurityContexts
 from .security_errors import TokenRefusedError
 from .web_tier import PasswordAuth, PasswordRun
@@ -33,7 +33,6 @@ _AUTHORIZATION = "Authorization"
 _SIGNED_IN = "signed in"
 _MOST_LEGS = 6
 _MOST_ORIGINS = 1000
-_MOST_CLOCK_SKEW_SECONDS = 300.0
 
 
 class Mutual:
@@ -64,6 +63,7 @@ class HandshakeAuth(PasswordAuth):
 
     mutual = Mutual.OPTIONAL
     send_cbt = True
+    allow_ntlm = True
     hostname_override: str | None = None
     preemptive: Offer | None = None
     """What is tried before any server has asked; `None`: nothing."""
@@ -79,11 +79,11 @@ class HandshakeAuth(PasswordAuth):
         """Who signs in."""
         return Identity(self.username, self._password)
 
-    def offer_among(self, challenges: list[Challenge], host: str) -> Offer | None:
+    def offer_among(self, challenges: list[Challenge], host: str, wire: Wire | None) -> Offer | None:
         """What of `challenges` this handler answers; `None` for nothing. Raises where nothing can be answered here."""
         raise NotImplementedError
 
-    def obstacle(self, host: str) -> EsriHttpError | None:
+    def obstacle(self, host: str, wire: Wire | None) -> EsriHttpError | None:
         """Why this handler cannot sign in at `host` from here, found out without sending it anything; `None`: it can."""
         raise NotImplementedError
 
@@ -93,7 +93,7 @@ class HandshakeAuth(PasswordAuth):
 
         # A ticket belongs to whoever owns the ticket cache.
         cache = os.environ.get("KRB5CCNAME") if self._password is None else None
-        return (type(self).__name__, self.contexts.identity, self.hostname_override, self.send_cbt, cache)
+        return (type(self), self.contexts.identity, self.hostname_override, self.send_cbt, self.mutual, self.allow_ntlm, cache)
 
     def known_offer(self, origin: Origin) -> Offer | None:
         """How `origin` is signed in at, if it has asked before, or is not waited for."""
@@ -131,7 +131,8 @@ class HandshakeRun(PasswordRun):
         self._legs = 0
         self._told: SignInError | None = None
         self._tokens_made = 0
-        self._restarted = False
+        self._restarted = 0
+        self._request: Request | None = None
         self._held_back = False
 
     # -- on the way out ----------------------------------------------------------------------------------------------
@@ -142,13 +143,14 @@ class HandshakeRun(PasswordRun):
             return request
         self._handler.check_refusal(request)
         wire.pin()
+        self._request = request = request if request.late_headers is None else request.replace(late_headers=None)
         if self._leg is None:
             self._offer = self._handler.known_offer(request.origin)
             self._leg = _Leg.BARE if wire.memory.get(_SIGNED_IN) else _Leg.ASK if self._offer is None else _Leg.FIRST
-        self._held_back = request.body is not None and (
-            self._leg is _Leg.ASK or (self._leg is _Leg.FIRST and self._offer is not None and self._offer.mechanism != KERBEROS)
-        )
-        outgoing = request.without_body() if self._held_back else request
+        self._held_back = self._leg is _Leg.ASK and self._handler.probes.are_wanted(request)
+        if self._leg is _Leg.FIRST and self._offer is not None and self._offer.mechanism != KERBEROS:
+            self._held_back = request.body is not None  # the first of several legs
+        outgoing = self._handler.probes.probe(request) if self._held_back else request
         if self._leg in (_Leg.FIRST, _Leg.NEXT):
             outgoing = outgoing.copy()
             outgoing.late_headers = self._token_maker(request, wire)
@@ -177,7 +179,7 @@ class HandshakeRun(PasswordRun):
                 token = self._next
             else:
                 with _Located(request, self._handler):
-                    self._context = handler.contexts.open(offer.mechanism, host)
+                    self._context = handler.contexts.open(offer.mechanism, host, wire)
                     token = self._context.step(None, certificate if handler.send_cbt else None)
             return {_AUTHORIZATION: f"{offer.spelt} {base64.b64encode(token or b'').decode('ascii')}"}
 
@@ -193,25 +195,32 @@ class HandshakeRun(PasswordRun):
         challenges = challenges_of(response)
         if self._leg in (_Leg.FIRST, _Leg.NEXT):
             return self._go_on(request, response, challenges, wire)
-        if not challenges or (self._leg is _Leg.BARE and self._restarted):
+        if not challenges or (self._leg is _Leg.BARE and self._restarted > 1):
             return ACCEPT
+        if not self._held_back:
+            self._learn(closed=True)
         host = self._host(request, wire)
         with _Located(request, self._handler):
-            offer = self._handler.offer_among(challenges, host)
+            offer = self._handler.offer_among(challenges, host, wire)
         if offer is None:
-            raise self._not_offered(request, challenges)
+            raise not_offered(request, challenges, type(self._handler).__name__)
         self._handler.learn(request.origin, offer)
         self._begin_anew(wire, offer)
         return REPLAY
 
+    def _learn(self, closed: bool) -> None:
+        if self._request is not None:
+            self._handler.probes.learn(self._request, closed)
+
     def _begin_anew(self, wire: Wire, offer: Offer | None) -> None:
         wire.memory.clear()
-        self._restarted = self._restarted or self._leg is not _Leg.ASK
+        self._restarted += self._leg is not _Leg.ASK
         self._offer, self._leg = offer, _Leg.ASK if offer is None else _Leg.FIRST
 
     def _let_in(self, request: Request, response: Response, wire: Wire) -> Answer:
         """The server has nothing against the request, or nothing that a sign-in could change."""
         if self._held_back:
+            self._learn(closed=False)
             self._leg = _Leg.BARE  # no handshake is wanted; now as the caller wants it sent
             if self._offer is not None and self._context is not None and not self._context.used_ntlm:
                 # Windows took Kerberos, whose first token is all that is needed; it goes along with the body.
@@ -232,13 +241,8 @@ class HandshakeRun(PasswordRun):
             with _Located(request, self._handler):
                 context.step(token, wire.peer_certificate if handler.send_cbt else None)
         if handler.mutual == Mutual.REQUIRED and not (context.complete and token):
-            raise SignInError(
-                f"{redact_url(request.url)} did not prove who it is, as mutual_authentication=REQUIRED asks; its answer is not"
-                " believed. Some servers never do: OPTIONAL checks the proof where there is one.", url=request.url,
-            )  # fmt: skip
-        if response.status_code >= 500:
-            return  # it may not have come to the sign-in
-        handler.accepted(request.origin)
+            raise unproven(request)
+        handler.accepted(request, response)
         persistent = (response.headers.get("persistent-auth") or "").strip().lower()
         if persistent == "true" or (context.used_ntlm and persistent != "false"):
             wire.memory[_SIGNED_IN] = True
@@ -263,7 +267,16 @@ class HandshakeRun(PasswordRun):
         if not self._restarted and request.replayable and self._may_work_anew(context, challenges):
             self._begin_anew(wire, self._offer)
             return REPLAY
-        raise self._refusal(request, response, context, wire)
+        raise self._told or self._refusal(request, response, context, wire)
+
+    def _refusal(self, request: Request, response: Response, context: SecurityContext, wire: Wire) -> EsriHttpError:
+        who = str(self._handler.contexts.identity)
+        if not context.used_ntlm:
+            service = f"{self._handler.contexts.identity.service}@{self._host(request, wire)}"
+            return ticket_refused(request, response, who, service, wire.clock)
+        if self._leg is _Leg.FIRST:
+            return not_continued(request)
+        return self._handler.refused(request, password_refused(who))
 
     def _may_work_anew(self, context: SecurityContext, challenges: list[Challenge]) -> bool:
         """Whether it may be the token that is refused (seen before, or in a scheme that is not asked for), not the user."""
@@ -281,35 +294,6 @@ class HandshakeRun(PasswordRun):
             return base64.b64decode(field, validate=True) if field else None
         except (binascii.Error, ValueError):
             return b""
-
-    # -- errors ------------------------------------------------------------------------------------------------------
-
-    def _not_offered(self, request: Request, challenges: list[Challenge]) -> SignInError:
-        names = ", ".join(dict.fromkeys(one.scheme.title()[:40] for one in challenges))
-        return SignInError(
-            f"{redact_url(request.url)} asks for {names}, which {type(self._handler).__name__} does not answer; EsriGuessAuth"
-            " takes what a server asks for.", url=request.url,
-        )  # fmt: skip
-
-    def _refusal(self, request: Request, response: Response, context: SecurityContext, wire: Wire) -> EsriHttpError:
-        who = str(self._handler.contexts.identity)
-        if self._told is not None:
-            return self._told
-        if context.used_ntlm:
-            return self._handler.refused(
-                request,
-                f"{who} was not let in by NTLM. Check user name (DOMAIN\\user), password, and whether the account is locked;"
-                " behind something that opens TLS on the way, try send_cbt=False.",
-            )
-        skew = _skew_seconds(response, wire)
-        service = f"{self._handler.contexts.identity.service}@{self._host(request, wire)}"
-        why = (
-            f"its clock and ours are {skew:.0f} s apart, and Kerberos allows 300; set the clock."
-            if skew is not None and abs(skew) > _MOST_CLOCK_SKEW_SECONDS
-            else f"the Kerberos ticket of {who} for {service} was not taken. The server may have another key or name (see"
-            " hostname_override= and service=), or not know this user."
-        )
-        return SignInError(f"{redact_url(request.url)} refuses the sign-in: {why}", url=request.url, code=401)
 
 
 class _Leg:
@@ -337,12 +321,3 @@ class _Located:
             error.url = redact_url(self._url)
         if isinstance(error, (ArcGISLoginError, InteractionRequiredError)):
             self._handler.refused_everywhere(error)
-
-
-def _skew_seconds(response: Response, wire: Wire) -> float | None:
-    """How far the server's clock is ahead of ours; `None` where it does not say."""
-    try:
-        moment = email.utils.parsedate_to_datetime(response.headers.get("date") or "")
-    except (TypeError, ValueError, IndexError):
-        return None
-    return moment.timestamp() - wire.clock.time()

@@ -10,6 +10,7 @@ from .security import KERBEROS, Identity
 
 if TYPE_CHECKING:
     from ..words.errors import EsriHttpError
+    from .base import Wire
     from .challenges import Challenge
 
 OFFER = Offer("negotiate", KERBEROS)
@@ -57,6 +58,7 @@ class EsriKerberosAuth(HandshakeAuth):
         self.delegate = bool(delegate)
         self.hostname_override = hostname_override
         self.send_cbt = bool(send_cbt)
+        self.allow_ntlm = False
         self.preemptive = OFFER if force_preemptive else None
         super().__init__(session, username, secret if colon and password is None else password, **options)
         if self._password is not None and username is None:
@@ -65,13 +67,13 @@ class EsriKerberosAuth(HandshakeAuth):
     def _identity(self) -> Identity:
         return Identity(self.username, self._password, self.service, self.delegate, self.mutual != Mutual.DISABLED)
 
-    def offer_among(self, challenges: list[Challenge], host: str) -> Offer | None:
+    def offer_among(self, challenges: list[Challenge], host: str, wire: Wire | None) -> Offer | None:
         """See `HandshakeAuth.offer_among`."""
         return OFFER if any(challenge.scheme == OFFER.scheme for challenge in challenges) else None
 
-    def obstacle(self, host: str) -> EsriHttpError | None:
+    def obstacle(self, host: str, wire: Wire | None) -> EsriHttpError | None:
         """See `HandshakeAuth.obstacle`."""
-        return self.contexts.obstacle(KERBEROS, self.hostname_override or host)
+        return self.contexts.obstacle(KERBEROS, self.hostname_override or host, wire)
 
 
 def read_mutual(value: int | str) -> int:

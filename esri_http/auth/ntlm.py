@@ -10,6 +10,7 @@ from .security import NTLM, Identity
 
 if TYPE_CHECKING:
     from ..words.errors import EsriHttpError
+    from .base import Wire
     from .challenges import Challenge
 
 _SCHEMES = (NTLM, "negotiate")
@@ -42,14 +43,14 @@ class EsriHttpNtlmAuth(HandshakeAuth):
     def _identity(self) -> Identity:
         return Identity(with_backslash(self.username), self._password)
 
-    def offer_among(self, challenges: list[Challenge], host: str) -> Offer | None:
+    def offer_among(self, challenges: list[Challenge], host: str, wire: Wire | None) -> Offer | None:
         """See `HandshakeAuth.offer_among`."""
         offered = {challenge.scheme for challenge in challenges}
         return next((Offer(scheme, NTLM) for scheme in _SCHEMES if scheme in offered), None)
 
-    def obstacle(self, host: str) -> EsriHttpError | None:
+    def obstacle(self, host: str, wire: Wire | None) -> EsriHttpError | None:
         """See `HandshakeAuth.obstacle`."""
-        return self.contexts.obstacle(NTLM, host)
+        return self.contexts.obstacle(NTLM, host, wire)
 
 
 def with_backslash(username: str | None) -> str | None:

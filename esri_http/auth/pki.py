@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ..messages.response import Response
     from ..words.settings import ClientCertificate
     from .base import Answer, Wire
+    from .probes import Probes
 
 # Apache takes 128 KiB by default while it negotiates once more (SSLRenegBufferSize), IIS 48 KiB (uploadReadAheadSize).
 _MOST_BYTES = 48 * 1024
@@ -50,8 +51,9 @@ class EsriPKIAuth(WebTierAuth):
     def _begin(self, audience: Audience) -> AuthRun:
         if audience.origin.scheme != "https":
             return AuthRun()
-        body = audience.body
-        return _PkiRun(self._certificate, body is not None and (body.length is None or body.length > _MOST_BYTES))
+        body = None if audience.request is None else audience.request.body
+        has_large_body = body is not None and (body.length is None or body.length > _MOST_BYTES)
+        return _PkiRun(self._certificate, has_large_body, self.probes)
 
     # -- with a handler of its own -----------------------------------------------------------------------------------
 
@@ -110,8 +112,9 @@ def _through(left: AuthChain, open_wire: Callable[[], Wire]) -> Wire:
 class _PkiRun(AuthRun):
     """One request: at most one small one ahead of it, where its own body would be in the way of a negotiation."""
 
-    def __init__(self, certificate: ClientCertificate | None, has_large_body: bool) -> None:
+    def __init__(self, certificate: ClientCertificate | None, has_large_body: bool, probes: Probes) -> None:
         self.client_certificate = certificate
+        self._probes = probes
         self._goes_ahead = False
         self._may_go_ahead = has_large_body
         if has_large_body:
@@ -122,7 +125,7 @@ class _PkiRun(AuthRun):
         if not self._goes_ahead:
             return request
         self._may_go_ahead = False
-        return request.without_body().replace(target=f"{request.path}?f=json", secret_query="")
+        return self._probes.probe(request)
 
     def on_response(self, request: Request, response: Response, wire: Wire) -> Answer:
         if response.status_code in (400, 403):

@@ -5,13 +5,12 @@ A signer belongs to one address of a proxy and one session: nothing that it lear
 
 from __future__ import annotations
 
-import base64
 import threading
 from typing import TYPE_CHECKING, Any
 
 from ..messages.request import Request
 from ..words.errors import ConfigurationError, ProxyError
-from .basic import EsriBasicAuth
+from .basic import EsriBasicAuth, basic_field
 from .challenges import Challenge, parse_challenges
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ class ProxyAuth:
 
     schemes: tuple[str, ...] = (DIGEST, BASIC)
 
-    def __init__(self, username: str, password: str, **_: Any) -> None:
+    def __init__(self, username: str, password: str) -> None:
         if not isinstance(username, str) or not isinstance(password, str) or not username:
             raise ConfigurationError("proxy_auth= takes (user name, password) as text, or a handler.")
         self.username = username
@@ -129,10 +128,11 @@ class Signer:
             raise ProxyError(refusal[1])
 
     def refused(self, credentials: Any, why: str) -> ProxyError:
-        """The error for `credentials` that were refused; remembered unless they have been good before."""
+        """The error for `credentials` that were refused. Remembered; where they were good just before, the second time."""
         message = f"{self.name} {why}"
         if self._good != credentials:
             self._refusal = credentials, message
+        self._good = None
         return ProxyError(message)
 
     def passed(self, credentials: Any, sent: str | None) -> None:
@@ -179,7 +179,7 @@ class PasswordSigner(Signer):
             return self._space.sign(Request(method, self._origin, target, {}, body), *credentials).field
         if not self._basic:
             return None
-        return "Basic " + base64.b64encode(":".join(credentials).encode()).decode("ascii")
+        return basic_field(*credentials)
 
     def challenged(self, fields: list[str], sent: str | None, memory: Any) -> None:
         """See `ProxySigner`."""
@@ -188,6 +188,8 @@ class PasswordSigner(Signer):
         credentials = self._credentials()
         answered = "" if sent is None else sent.partition(" ")[0].lower()
         if answered == BASIC and BASIC in offered:
+            if sent != basic_field(*credentials):
+                return  # they were changed in the meantime
             raise self.refused(credentials, f"wants a sign-in and refuses that of {credentials[0]!r}; check it {_WAYS}.")
         for scheme in self._schemes:
             if scheme == DIGEST and DIGEST in offered:

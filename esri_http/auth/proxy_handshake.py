@@ -42,7 +42,7 @@ class HandshakeSigner(Signer):
     def authorization(self, method: str, target: str, memory: dict[str, Any] | None, body: Any = None) -> str | None:
         """See `ProxySigner`."""
         contexts = self._handler.contexts
-        self.check_refusal(contexts.identity)
+        self.check_refusal(contexts)
         offer = self._offer
         if offer is None or (memory and memory.get(_SIGNED_IN) and not self._every_request):
             return None
@@ -50,11 +50,11 @@ class HandshakeSigner(Signer):
         if token is None:
             if memory is None and offer.mechanism == NTLM:
                 raise self._several_legs("NTLM")
-            context = self._guarded(lambda: contexts.open(offer.mechanism, self._host))
+            context = self._guarded(lambda: contexts.open(offer.mechanism, self._host, None))
             token = self._guarded(lambda: context.step(None, None))
             if memory is not None:
                 memory[_CONTEXT] = context
-        return f"{offer.scheme.title() if offer.scheme != NTLM else 'NTLM'} {base64.b64encode(token or b'').decode('ascii')}"
+        return f"{offer.spelt} {base64.b64encode(token or b'').decode('ascii')}"
 
     def challenged(self, fields: list[str], sent: str | None, memory: dict[str, Any] | None) -> None:
         """See `ProxySigner`."""
@@ -63,7 +63,7 @@ class HandshakeSigner(Signer):
             if memory and memory.pop(_SIGNED_IN, None):
                 self._every_request = True  # it wants a token with each of them
                 return
-            offer = self._guarded(lambda: self._handler.offer_among(challenges, self._host))
+            offer = self._guarded(lambda: self._handler.offer_among(challenges, self._host, None))
             if offer is None:
                 raise self.not_offered(challenges, type(self._handler).__name__)
             self._offer = offer
@@ -81,7 +81,7 @@ class HandshakeSigner(Signer):
 
     def accepted(self, sent: str | None, memory: dict[str, Any] | None) -> None:
         """See `ProxySigner`."""
-        self.passed(self._handler.contexts.identity, sent)
+        self.passed(self._handler.contexts, sent)
         if sent is not None and memory is not None:
             memory.pop(_CONTEXT, None)
             memory[_SIGNED_IN] = True
@@ -106,7 +106,7 @@ class HandshakeSigner(Signer):
             why = f"wants a sign-in: {error}"
             if isinstance(error, MechanismUnavailableError):
                 raise ProxyError(f"{self.name} {why}") from error  # a ticket may be there the next time
-            raise self.refused(self._handler.contexts.identity, why) from error
+            raise self.refused(self._handler.contexts, why) from error
 
     def _refused(self, by_ntlm: bool) -> ProxyError:
         identity = self._handler.contexts.identity
@@ -117,7 +117,7 @@ class HandshakeSigner(Signer):
                 f"does not take the Kerberos ticket for {identity.service}@{self._host}; it may have another name or key (see"
                 " hostname_override=), or not know this user."
             )
-        return self.refused(identity, why)
+        return self.refused(self._handler.contexts, why)
 
     def _several_legs(self, what: str) -> ProxyError:
         return ProxyError(

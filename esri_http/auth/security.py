@@ -5,14 +5,16 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from ..words.errors import EsriHttpError, MissingPackageError
-from ..words.forks import ProcessLock
+from ..words.errors import ArcGISLoginError, EsriHttpError, InteractionRequiredError, MissingPackageError
 from ..words.values import Value
 from .channel_bindings import end_point_binding
-from .security_errors import MechanismUnavailableError, UnknownUserError, is_refusal, told_by_server, translated
+from .flights import Flights, fresh
+from .security_errors import MechanismUnavailableError, UnknownUserError, told_by_server, translated
 
 if TYPE_CHECKING:
     from typing import Callable, TypeVar
+
+    from .base import Wire
 
     _T = TypeVar("_T")
 
@@ -61,47 +63,48 @@ class SecurityContexts:
 
     def __init__(self, identity: Identity) -> None:
         self.identity = identity
-        self._lock = ProcessLock()
-        self._templates: dict[tuple[str, str], Any] = {}
-        self._refusal: Exception | None = None
+        self._templates: dict[str, Any] = {}
+        self._refusal: EsriHttpError | None = None
+        self._getting = Flights()
 
-    def open(self, mechanism: str, host: str) -> SecurityContext:
-        """A new context for the service on `host`. Raises `SignInError` and its kin."""
-        return SecurityContext(self, mechanism, host)
+    def open(self, mechanism: str, host: str, wire: Wire | None) -> SecurityContext:
+        """A new context for the service on `host`, within the deadline of `wire`. Raises `SignInError` and its kin."""
+        return SecurityContext(self, mechanism, host, wire)
 
-    def obstacle(self, mechanism: str, host: str) -> EsriHttpError | None:
+    def obstacle(self, mechanism: str, host: str, wire: Wire | None) -> EsriHttpError | None:
         """Why `mechanism` cannot be used for `host` here, found out without sending it anything; `None` where it can.
 
-        Raises `ArcGISLoginError` for credentials that were refused: then no other mechanism may try them.
+        Raises `ArcGISLoginError` or `InteractionRequiredError` for credentials that were refused: then no other mechanism may
+        try them.
         """
         try:
-            self.open(mechanism, host).step(None, None)
+            self.open(mechanism, host, wire).step(None, None)
         except (MechanismUnavailableError, UnknownUserError, MissingPackageError) as error:
             return error
         return None
 
-    def new(self, mechanism: str, host: str, fresh: bool = False) -> Any:
-        """A context of pyspnego's; `fresh`: with credentials that are got anew."""
+    def new(self, mechanism: str, host: str, wire: Wire | None, fresh_ticket: bool = False) -> Any:
+        """A context of pyspnego's; with `fresh_ticket`, by a ticket that is got anew."""
         if mechanism != KERBEROS or sys.platform == "win32":
-            return self._client(mechanism, host)
-        with self._lock:
-            template = None if fresh else self._templates.get((mechanism, host))
-            if template is None:
-                if len(self._templates) >= _MOST_TEMPLATES:
-                    self._templates.clear()
-                template = self._templates[mechanism, host] = self._signed_in(mechanism, host)
+            return self.guarded(lambda: self._client(mechanism, host), mechanism, host)
+        template = None if fresh_ticket else self._templates.get(host)
+        if template is None:
+            template = self._getting.share(host, lambda: self._signed_in(host), wire)
         return template.new_context()
 
-    def _signed_in(self, mechanism: str, host: str) -> Any:
+    def _signed_in(self, host: str) -> Any:
         """A context with a ticket from the KDC; a password that was refused there is not shown again."""
         if self._refusal is not None:
-            raise self._refusal
+            raise fresh(self._refusal)
         try:
-            return self._client(mechanism, host)
-        except Exception as error:
-            if is_refusal(error):
-                self._refusal = error
+            template = self.guarded(lambda: self._client(KERBEROS, host), KERBEROS, host)
+        except (ArcGISLoginError, InteractionRequiredError) as error:
+            self._refusal = fresh(error)
             raise
+        if len(self._templates) >= _MOST_TEMPLATES:
+            self._templates = {}
+        self._templates[host] = template
+        return template
 
     def _client(self, mechanism: str, host: str) -> Any:
         import spnego
@@ -120,6 +123,18 @@ class SecurityContexts:
         options: dict[str, Any] = {"hostname": host, "service": identity.service, "context_req": flags}
         return spnego.client(user, identity.password, protocol=mechanism, **options)
 
+    def guarded(self, work: Callable[[], _T], mechanism: str, host: str, token: bytes | None = None) -> _T:
+        """What `work`, on the server's `token`, returns; what pyspnego and all below it raise becomes one of ours."""
+        try:
+            return work()
+        except EsriHttpError:
+            raise
+        except Exception as error:
+            service = f"{self.identity.service}@{host}"
+            if token is not None and not isinstance(error, ImportError):
+                raise told_by_server(error, _SHOWN[mechanism], service) from error
+            raise translated(error, _SHOWN[mechanism], service, str(self.identity)) from error
+
     def __getstate__(self) -> dict[str, Any]:
         return {"identity": self.identity}
 
@@ -130,11 +145,12 @@ class SecurityContexts:
 class SecurityContext:
     """One handshake with one server. Belongs to one thread."""
 
-    def __init__(self, contexts: SecurityContexts, mechanism: str, host: str) -> None:
+    def __init__(self, contexts: SecurityContexts, mechanism: str, host: str, wire: Wire | None) -> None:
         self._contexts = contexts
         self._mechanism = mechanism
         self._host = host
-        self._context = self._guarded(lambda: contexts.new(mechanism, host), None)
+        self._wire = wire
+        self._context = contexts.new(mechanism, host, wire)
         self.used_ntlm = mechanism == NTLM
 
     def step(self, token: bytes | None, certificate: bytes | None) -> bytes | None:
@@ -143,7 +159,7 @@ class SecurityContext:
         `certificate`: the server's, in DER form, to bind the handshake to its connection; `None` for no binding.
         """
         binding = end_point_binding(certificate)
-        made = self._guarded(lambda: self._step(token, binding), token)
+        made = self._contexts.guarded(lambda: self._step(token, binding), self._mechanism, self._host, token)
         if made and _NTLM_SIGNATURE in made:
             self.used_ntlm = True
         return made
@@ -154,35 +170,23 @@ class SecurityContext:
         return bool(self._context.complete)
 
     def _step(self, token: bytes | None, binding: bytes | None) -> bytes | None:
+        try:
+            return self._plain_step(token, binding)
+        except Exception as error:
+            if token is not None or not _is_expired(error) or self._contexts.identity.password is None:
+                raise
+        # The ticket that the password got is over; it gets another one.
+        self._context = self._contexts.new(self._mechanism, self._host, self._wire, fresh_ticket=True)
+        return self._plain_step(token, binding)
+
+    def _plain_step(self, token: bytes | None, binding: bytes | None) -> bytes | None:
         from spnego.channel_bindings import GssChannelBindings
 
         bindings = None if binding is None else GssChannelBindings(application_data=binding)
         # pyspnego's debug log shows whole tokens, unless it takes a context for a part of another one.
         self._context._is_wrapped = True
-        made: bytes | None
-        try:
-            made = self._context.step(token, channel_bindings=bindings)
-        except Exception as error:
-            if token is not None or not _is_expired(error) or self._contexts.identity.password is None:
-                raise
-            # The ticket that the password got is over; it gets another one.
-            self._context = self._contexts.new(self._mechanism, self._host, fresh=True)
-            self._context._is_wrapped = True
-            made = self._context.step(token, channel_bindings=bindings)
+        made: bytes | None = self._context.step(token, channel_bindings=bindings)
         return made
-
-    def _guarded(self, work: Callable[[], _T], token: bytes | None) -> _T:
-        """What `work`, on the server's `token`, returns; what pyspnego and all below it raise becomes one of ours."""
-        try:
-            return work()
-        except EsriHttpError:
-            raise
-        except Exception as error:
-            identity = self._contexts.identity
-            service = f"{identity.service}@{self._host}"
-            if token is not None and not isinstance(error, ImportError):
-                raise told_by_server(error, _SHOWN[self._mechanism], service) from error
-            raise translated(error, _SHOWN[self._mechanism], service, str(identity)) from error
 
 
 def _principal(username: str | None) -> str | None:

@@ -75,11 +75,6 @@ def translated(error: Exception, mechanism: str, service: str, who: str) -> Esri
     return MechanismUnavailableError(f"{who} cannot sign in by {mechanism}: {_by_name(error, mechanism)}.")
 
 
-def is_refusal(error: Exception) -> bool:
-    """Whether the domain has looked at the credentials and refused them."""
-    return any(code in _REFUSED or code in (_PASSWORD_EXPIRED, _USER_UNKNOWN) for code in _codes(error))
-
-
 def told_by_server(error: Exception, mechanism: str, service: str) -> SignInError:
     """`error`, raised by what the server sent for our token, as one of ours."""
     for code in _codes(error):

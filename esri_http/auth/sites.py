@@ -40,6 +40,19 @@ def server_root(origin: Origin, path: str) -> Root | None:
     return None if match is None else Root(origin, path[: match.start()])
 
 
+def quiet_target(origin: Origin, target: str) -> str:
+    """A target of the site that `target` belongs to which can be asked for without starting anything.
+
+    ArcGIS REST: rest/info of servers and portals. Elsewhere it is the path alone.
+    """
+    path = target.partition("?")[0]
+    server = server_root(origin, path)
+    if server is not None:
+        return f"{server.path}/rest/info?f=json"
+    match = _SHARING_MARK.search(path)
+    return path if match is None else f"{path[: match.start()]}/sharing/rest/info?f=json"
+
+
 def portal_root(split: SplitUrl) -> Root:
     """The root of the portal that `split` points into, whatever page or resource of it."""
     match = _PORTAL_MARK.search(split.path)

@@ -7,22 +7,24 @@ from typing import TYPE_CHECKING, Callable
 
 from ..words.errors import DeadlineExceededError
 from ..words.forks import watch_forks
+from .flights import seconds_to_wait
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
     from .base import Wire
 
-_LONGEST_WAIT_SECONDS = 600.0
+
+_MOST_KEYS = 1000
 
 
 class Turn:
-    """The right to go ahead, until `end`."""
+    """The right to go ahead, until `end`. Belongs to one thread, which may take it more than once."""
 
     __slots__ = ("_lock",)
 
-    def __init__(self, lock: threading.Lock) -> None:
-        self._lock: threading.Lock | None = lock
+    def __init__(self, lock: threading.RLock) -> None:
+        self._lock: threading.RLock | None = lock
 
     def end(self) -> None:
         """Let the next one go; a second call does nothing."""
@@ -32,7 +34,7 @@ class Turn:
 
 
 class Turns:
-    """One turn at a time for each key. Safe for threads; a forked child and a pickle begin with none taken."""
+    """One turn at a time for each of at most 1000 keys. Safe for threads; a forked child and a pickle have none taken."""
 
     def __init__(self) -> None:
         self.after_fork()
@@ -40,7 +42,7 @@ class Turns:
 
     def after_fork(self) -> None:
         """In a forked child: turns were taken by threads that are not there."""
-        self._locks: dict[Hashable, threading.Lock] = {}
+        self._locks: dict[Hashable, threading.RLock] = {}
 
     def take(self, key: Hashable, is_settled: Callable[[], bool], wire: Wire) -> Turn | None:
         """The turn for `key`, as soon as it is free; `None` once `is_settled()`, when nobody has to wait any more.
@@ -49,9 +51,11 @@ class Turns:
         """
         if is_settled():
             return None
-        lock = self._locks.setdefault(key, threading.Lock())
-        left = wire.deadline.remaining()
-        if not lock.acquire(timeout=_LONGEST_WAIT_SECONDS if left is None else max(0.0, min(left, _LONGEST_WAIT_SECONDS))):
+        if len(self._locks) >= _MOST_KEYS:
+            self._locks = {}  # at worst, two go ahead at once
+        # Reentrant: a body may come from requests through the same session.
+        lock = self._locks.setdefault(key, threading.RLock())
+        if not lock.acquire(timeout=seconds_to_wait(wire)):
             raise DeadlineExceededError("The time for the whole call is used up; another thread is still signing in.")
         turn = Turn(lock)
         try:

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Any
 from ..words.errors import ArcGISLoginError, ConfigurationError, SignInError
 from ..words.redaction import redact_url
 from ..words.urls import origin_of
-from .base import INERT, Audience, AuthRun, BaseEsriAuth
+from .base import ACCEPT, BEGIN_ANEW, INERT, Audience, AuthRun, BaseEsriAuth
 from .flights import fresh
+from .probes import Probes
 from .turns import Turn, Turns
 
 if TYPE_CHECKING:
     from ..messages.request import Request
     from ..messages.response import Response
     from ..words.origins import Origin
-    from .base import Answer, Wire
+    from .base import Answer, Verdict, Wire
     from .web_tier_tokens import WebTierTokens
 
 _MOST_ORIGINS = 1000
@@ -50,6 +51,9 @@ class WebTierAuth(BaseEsriAuth):
         self._refusals: dict[Any, SignInError] = {}  # by origin, by origin and path, or for everywhere (None)
         self._tokens: WebTierTokens | None = None
         self._turns = Turns()
+        self.probes = Probes()
+        self.generation = 0
+        """Counts how often the credentials were changed: what is said of older ones is nothing to the new."""
 
     # -- for subclasses ----------------------------------------------------------------------------------------------
 
@@ -80,21 +84,25 @@ class WebTierAuth(BaseEsriAuth):
 
         return self._turns.take(request.origin, is_settled, wire)
 
-    def accepted(self, origin: Origin) -> None:
-        """Take note that the credentials are good at `origin`: a later 401 there is about one resource only."""
-        if origin not in self._accepted and len(self._accepted) < _MOST_ORIGINS:
-            self._accepted |= {origin}
+    def accepted(self, request: Request, response: Response) -> None:
+        """Take note that the credentials were shown with `request`, and not refused by `response`."""
+        if response.status_code >= 500 or request.origin in self._accepted:
+            return  # a server in trouble may not have looked at them
+        accepted = self._accepted if len(self._accepted) < _MOST_ORIGINS else frozenset()
+        self._accepted = accepted | {request.origin}
 
-    def refused(self, request: Request, why: str, proved: bool = True) -> ArcGISLoginError:
-        """The error for credentials that were refused; remembered for the origin unless they have been good there.
+    def refused(self, request: Request, why: str) -> ArcGISLoginError:
+        """The error for credentials that were refused. It is remembered for the origin.
 
-        `proved`: whether they can have been good only where somebody has looked at them; otherwise the refusal is remembered
-        for the path all the same.
+        Where they were good, or not looked at, before, it may be about one resource only: then it is remembered for the path,
+        and for the origin only if they are refused once more before they are good again.
         """
         error = ArcGISLoginError(f"{redact_url(request.url)} refuses the sign-in: {why}", url=request.url, code=401)
-        was_good = request.origin in self._accepted
-        if not (was_good and proved) and len(self._refusals) < _MOST_ORIGINS:
-            self._refusals[(request.origin, request.path) if was_good else request.origin] = error
+        place = (request.origin, request.path) if request.origin in self._accepted else request.origin
+        self._accepted -= {request.origin}
+        if len(self._refusals) >= _MOST_ORIGINS:
+            self._refusals.pop(next(iter(self._refusals)), None)
+        self._refusals[place] = error
         return error
 
     def refused_everywhere(self, error: SignInError) -> None:
@@ -114,11 +122,12 @@ class WebTierAuth(BaseEsriAuth):
         run = self.begin_inner(audience)
         if run is INERT and (self._url is None or not audience.own):
             return INERT
-        from .web_tier_tokens import WebTierTokens
+        tokens = self._tokens
+        if tokens is None:
+            from .web_tier_tokens import WebTierTokens
 
-        if self._tokens is None:
-            self._tokens = WebTierTokens(self._url, self._referer, self._legacy)
-        return self._tokens.run_behind(self, run, audience)
+            tokens = self._tokens = WebTierTokens(self._url, self._referer, self._legacy)
+        return tokens.run_behind(self, run, audience)
 
     @property
     def token(self) -> Any:
@@ -133,6 +142,7 @@ class WebTierAuth(BaseEsriAuth):
 
     def _forget(self) -> None:
         """Drop what is known of sites and tokens, for new credentials."""
+        self.generation += 1
         self._accepted, self._refusals, self._tokens = frozenset(), {}, None
 
     def logout(self, afterwards: str = "anonymous") -> bool:
@@ -150,11 +160,14 @@ class PasswordAuth(WebTierAuth):
 
     def __init__(self, session: Any = None, username: str | None = None, password: str | None = None, **options: Any) -> None:
         super().__init__(session, **options)
-        for name, value in (("username", username), ("password", password)):
-            if value is not None and not isinstance(value, str):
-                raise ConfigurationError(f"{type(self).__name__} takes {name}= as text, not as {type(value).__name__}.")
-        self.username = username
-        self._password = password
+        self.username = self._text("username", username)
+        self._password = self._text("password", password)
+
+    def _text(self, name: str, value: Any) -> Any:
+        """`value`, which has to be text, or `None`."""
+        if value is not None and not isinstance(value, str):
+            raise ConfigurationError(f"{type(self).__name__} takes {name}= as text, not as {type(value).__name__}.")
+        return value
 
     @property
     def password(self) -> None:
@@ -163,7 +176,7 @@ class PasswordAuth(WebTierAuth):
 
     @password.setter
     def password(self, password: str) -> None:
-        self._password = password
+        self._password = self._text("password", password)
         self._forget()
 
     def __repr__(self) -> str:
@@ -173,22 +186,33 @@ class PasswordAuth(WebTierAuth):
 class PasswordRun(AuthRun):
     """One request that shows a password, and for the first time alone; see `WebTierAuth.turn_at`.
 
-    Subclasses say whether the request that goes out shows it. The turn lasts until its answer: while a run holds one, it
-    waits for nothing else.
+    Subclasses say whether the request that goes out shows it, and what its answer means (`judge`). The turn lasts until that
+    answer: while a run holds one, it waits for nothing else.
     """
 
     _turn: Turn | None = None
 
     def __init__(self, handler: WebTierAuth) -> None:
-        self._judge = handler
+        self._owner = handler
+        self._generation = handler.generation
 
     def shows_password(self, request: Request) -> bool:
         """Whether `request` carries a proof of the password that this run has put there."""
         raise NotImplementedError
 
-    def about_to_send(self, request: Request, wire: Wire) -> None:
+    @property
+    def is_outdated(self) -> bool:
+        """Whether the password was set anew since this run began."""
+        return self._generation != self._owner.generation
+
+    def about_to_send(self, request: Request, wire: Wire) -> Verdict:
+        self.end()
         if self.shows_password(request):
-            self._turn = self._judge.turn_at(request, wire)
+            self._turn = self._owner.turn_at(request, wire)
+            if self.is_outdated:
+                self.end()
+                return BEGIN_ANEW
+        return ACCEPT
 
     def judge(self, request: Request, response: Response, wire: Wire) -> Answer:
         """What `on_response` is to others; the turn is over after it."""
@@ -196,6 +220,8 @@ class PasswordRun(AuthRun):
 
     def on_response(self, request: Request, response: Response, wire: Wire) -> Answer:
         try:
+            if self.is_outdated and response.status_code == 401:
+                return BEGIN_ANEW
             return self.judge(request, response, wire)
         finally:
             self.end()

@@ -10,7 +10,14 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from ..words.errors import EsriHttpError, NoTokenError
+from ..words.errors import (
+    ArcGISLoginError,
+    EsriTimeoutError,
+    InteractionRequiredError,
+    NoTokenError,
+    SignInError,
+    TransportError,
+)
 from .base import ACCEPT, INERT, REPLAY, Audience, AuthRun, BaseEsriAuth
 from .chain import InnerRun
 from .generate_token import EsriGenTokenAuth
@@ -20,7 +27,7 @@ from .token_auth import token_error
 if TYPE_CHECKING:
     from ..messages.request import Request
     from ..messages.response import Response
-    from .base import Answer, Wire
+    from .base import Answer, Verdict, Wire
     from .web_tier import WebTierAuth
 
 log = logging.getLogger("esri_http.auth")
@@ -46,7 +53,7 @@ class WebTierTokens:
         return InnerRun(_WithoutTokens(handler), run, _TokensRun(self, audience))
 
     def _new_handler(self, root: Root, wire: Wire) -> EsriGenTokenAuth:
-        return EsriGenTokenAuth(self._url or str(root), self._referer, legacy=self._legacy, clock=wire.clock)
+        return EsriGenTokenAuth(self._url or f"{root}/rest/services", self._referer, legacy=self._legacy, clock=wire.clock)
 
     def known(self, root: Root) -> EsriGenTokenAuth | None:
         """The handler for the server at `root`, once it has wanted a token."""
@@ -64,9 +71,9 @@ class WebTierTokens:
                     f"{root} wants a token. If it is federated with a portal, name that to the handler: url=\"https://...\";"
                     " if it has accounts of its own, add a handler for them: + EsriGenTokenAuth(...).", url=str(root),
                 )  # fmt: skip
-        except NoTokenError:
+        except (ArcGISLoginError, InteractionRequiredError, NoTokenError, EsriTimeoutError):
             raise
-        except EsriHttpError as error:
+        except (SignInError, TransportError) as error:
             message = f"{root} wants a token, and its portal could not be found: {error}"
             raise NoTokenError(message, url=str(root)) from error
         if len(self._by_server) < _MOST_SERVERS:
@@ -101,8 +108,8 @@ class _TokensRun(AuthRun):
                 self._run = handler.begin(self._audience)
         return self._run.before_request(request, wire)
 
-    def about_to_send(self, request: Request, wire: Wire) -> None:
-        self._run.about_to_send(request, wire)
+    def about_to_send(self, request: Request, wire: Wire) -> Verdict:
+        return self._run.about_to_send(request, wire)
 
     def on_response(self, request: Request, response: Response, wire: Wire) -> Answer:
         if self._run is not INERT:

@@ -13,6 +13,7 @@ from .ntlm import with_backslash
 from .security import KERBEROS, NEGOTIATE, NTLM, Identity
 
 if TYPE_CHECKING:
+    from .base import Wire
     from .challenges import Challenge
 
 log = logging.getLogger("esri_http.auth")
@@ -60,29 +61,29 @@ class EsriHttpNegotiateAuth(HandshakeAuth):
         mutual = self.mutual != Mutual.DISABLED
         return Identity(with_backslash(self.username), self._password, self.service, self.delegate, mutual)
 
-    def offer_among(self, challenges: list[Challenge], host: str) -> Offer | None:
+    def offer_among(self, challenges: list[Challenge], host: str, wire: Wire | None) -> Offer | None:
         """See `HandshakeAuth.offer_among`."""
         offered = {challenge.scheme for challenge in challenges}
         if "negotiate" in offered:
             if self.system_chooses and self.allow_ntlm:
                 return Offer("negotiate", NEGOTIATE)
-            obstacle = self.contexts.obstacle(KERBEROS, self.hostname_override or host)
+            obstacle = self.contexts.obstacle(KERBEROS, self.hostname_override or host, wire)
             if obstacle is None:
                 return Offer("negotiate", KERBEROS)
             if not self.allow_ntlm:
                 raise obstacle
             log.info("%s: NTLM in place of Kerberos: %s", host, obstacle)
-            without_ntlm = self.contexts.obstacle(NTLM, host)
+            without_ntlm = self.contexts.obstacle(NTLM, host, wire)
             if without_ntlm is not None:
                 raise obstacle
         elif NTLM not in offered or not self.allow_ntlm:
             return None
         return Offer(NTLM if NTLM in offered else "negotiate", NTLM)
 
-    def obstacle(self, host: str) -> EsriHttpError | None:
+    def obstacle(self, host: str, wire: Wire | None) -> EsriHttpError | None:
         """See `HandshakeAuth.obstacle`."""
-        obstacle = self.contexts.obstacle(KERBEROS, self.hostname_override or host)
-        if obstacle is None or not self.allow_ntlm or self.contexts.obstacle(NTLM, host) is not None:
+        obstacle = self.contexts.obstacle(KERBEROS, self.hostname_override or host, wire)
+        if obstacle is None or not self.allow_ntlm or self.contexts.obstacle(NTLM, host, wire) is not None:
             return obstacle
         return None
 

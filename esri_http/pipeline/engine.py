@@ -56,17 +56,21 @@ class Engine:
         self._transports: dict[NetworkSettings, Transport] = {network: self.main}
 
     def transport(self, network: NetworkSettings) -> Transport:
-        """The transport with these settings."""
+        """The transport with these settings, which a call brought along."""
         transport = self._transports.get(network)
-        if transport is None:
-            with self._lock:
-                transport = self._transports.get(network)
-                if transport is None:
-                    if len(self._transports) >= _MOST_TRANSPORTS:
-                        self._transports.pop(list(self._transports)[1]).close()
-                    transport = self._transports[network] = Transport(network, self.signer_for)
-                    given = network.tls.certificate
-                    transport.keeps_certificate = given is not None and given != self.main.network.tls.certificate
+        if transport is not None:
+            return transport
+        surplus: Transport | None = None
+        with self._lock:
+            transport = self._transports.get(network)
+            if transport is None:
+                if len(self._transports) >= _MOST_TRANSPORTS:
+                    surplus = self._transports.pop(list(self._transports)[1])
+                given = network.tls.certificate
+                keeps = given is not None and given != self.main.network.tls.certificate
+                transport = self._transports[network] = Transport(network, self.signer_for, keeps)
+        if surplus is not None:
+            surplus.close()  # not under our lock: it has one of its own, under which it asks for signers
         return transport
 
     def signer_for(self, proxy: Proxy) -> ProxySigner | None:

@@ -30,7 +30,7 @@ def exchange(request: Request, auth: BaseEsriAuth | None, call: Call) -> Respons
     """Send `request` signed by `auth`; the answer that all handlers accept."""
     if auth is None:
         return call.send(request)
-    audience = Audience(request.origin, request.origin == call.own, call.trusted, request.body)
+    audience = Audience(request.origin, request.origin == call.own, call.trusted, request)
     for _ in range(_MOST_BEGINNINGS):
         run = auth.begin(audience)
         call.certificate = run.client_certificate
@@ -77,7 +77,8 @@ def _until_accepted(request: Request, run: AuthRun, wire: ExchangeWire) -> Respo
 def _ask_and_send(request: Request, run: AuthRun, wire: ExchangeWire) -> Response:
     for _ in range(MOST_REPLAYS + 1):
         outgoing = run.before_request(request, wire)
-        run.about_to_send(outgoing, wire)
+        if run.about_to_send(outgoing, wire) is BEGIN_ANEW:
+            raise _BeginAnew
         response = wire.call.send(outgoing, wire.lane)
         try:
             answer = run.on_response(outgoing, response, wire)
@@ -179,9 +180,11 @@ class ExchangeWire:
         """See `Wire.server_name`."""
         if self.lane is not None:
             return self.lane.server_name
-        if self.audience is None:
+        audience = self.audience
+        if audience is None or audience.request is None:
             return None
-        return self.call.transport_to(self.audience.origin).route(self.audience.origin).name or self.audience.origin.host
+        host = audience.request.headers.get("Host")
+        return self.call.transport_to(audience.origin).route(audience.origin, host).name or audience.origin.host
 
     @property
     def memory(self) -> dict[str, Any]:

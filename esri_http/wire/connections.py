@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from ..words.clock import Deadline
 from .answers import CarefulResponse, TunnelAnswer
 from .compat import let_go, tunnel_options
 
 if TYPE_CHECKING:
     from ..messages.request import LateHeaders
-    from ..words.clock import Deadline
     from .proxy_sign_in import ProxySigner
 
 _SEND_BYTES = 256 * 1024
@@ -105,9 +105,13 @@ class Watched:
     _has_body = False
     _signer: ProxySigner | None = None
     _signed_with: str | None = None
+    _asks_for_tunnel = False
+    timeout: Any
 
     def set_tunnel(self, host: str, port: int | None = None, headers: Any = None, scheme: str = "http") -> None:
         """Ask for a tunnel at the next `connect`, with a sign-in made for this one connection."""
+        # What held for an earlier request on this connection does not hold for this one.
+        self._asks_for_tunnel, self._has_body, self._deadline = True, False, None
         if isinstance(headers, ProxyHeaders):
             self._signer = headers.signer
             self._signed_with = field = headers.signer.authorization("CONNECT", f"{host}:{port}", None)
@@ -124,6 +128,7 @@ class Watched:
         except Exception as error:
             let_go(error)
             raise
+        self._asks_for_tunnel = False
         if self._signer is not None:
             self._signer.accepted(self._signed_with, None)
             self._signer = self._signed_with = None
@@ -186,11 +191,15 @@ class Watched:
 
     def response_class(self, sock: Any, debuglevel: int = 0, method: str | None = None) -> CarefulResponse:
         """What the standard library makes the answer of."""
-        if self._signer is not None:
-            answer = TunnelAnswer(sock, method, self._deadline)
-            answer.sent = self._signed_with
-            return answer
-        return CarefulResponse(sock, method, self._deadline)
+        if not self._asks_for_tunnel:
+            return CarefulResponse(sock, method, self._deadline)
+        # The proxy's answer to CONNECT: it belongs to connecting, which has a time-out of its own.
+        deadline = Deadline(self.timeout) if isinstance(self.timeout, (int, float)) else None
+        if self._signer is None:
+            return CarefulResponse(sock, method, deadline)
+        answer = TunnelAnswer(sock, method, deadline)
+        answer.sent = self._signed_with
+        return answer
 
 
 class PlainConnection(Watched, HTTPConnection):  # type: ignore[misc]

@@ -50,6 +50,13 @@ def translate(
     return _Translation(request, proxy).of(error)
 
 
+def located(error: ours.ProxyError, request: Request) -> ours.ProxyError:
+    """`error`, which may know nothing but the proxy, with what was under way."""
+    if error.url is not None:
+        return error
+    return ours.ProxyError(f"{request.method} {redact_url(request.url)}: {error}", url=request.url)
+
+
 def too_late(request: Request, deadline: Deadline) -> ours.DeadlineExceededError:
     """The error for a call whose time is up."""
     where = f"{request.method} {redact_url(request.url)}"

@@ -85,10 +85,9 @@ def _send_signed(transport: Transport, request: Request, route: Route, options: 
             return _on_lane(transport, request, route, options)
         return _forwarded(transport, request, route, options, lane)
     except ProxyError as error:
-        if error.url is not None:
-            raise
-        message = f"{request.method} {redact_url(request.url)}: {error}"
-        raise ProxyError(message, url=request.url) from error.__cause__
+        from .failures import located
+
+        raise located(error, request) from error.__cause__
 
 
 def _through_tunnel(transport: Transport, request: Request, route: Route, options: SendOptions, lane: Lane | None) -> Response:

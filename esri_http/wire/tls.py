@@ -10,6 +10,7 @@ import binascii
 import os
 import re
 import ssl
+import stat
 import threading
 import time
 import weakref
@@ -104,6 +105,9 @@ def _stamp(path: str) -> tuple[object, ...]:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not a valid path"
         raise CertificateFileError(f"The certificate or CA file {path} cannot be used: {reason}.", path=path) from error
+    if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
+        # OpenSSL would wait for a pipe for ever, and read a device without end.
+        raise CertificateFileError(f"The certificate or CA file {path} cannot be used: it is no file.", path=path)
     return path, status.st_mtime_ns, status.st_size, status.st_ino
 
 

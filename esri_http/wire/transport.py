@@ -9,10 +9,10 @@ from urllib3.exceptions import ClosedPoolError
 from urllib3.util.timeout import Timeout
 
 from ..messages.response import Response
-from ..words.errors import EsriHttpError, TransportError
+from ..words.errors import EsriHttpError, ProxyError, TransportError
 from ..words.headers import without
 from .compat import RESPONSE_OPTIONS, WIRE_ERRORS
-from .connections import WireHeaders
+from .connections import ConnectionPinLost, WireHeaders
 from .managers import make_manager
 from .retries import RAISE_AT_ONCE
 from .routes import Route, find_route
@@ -80,14 +80,19 @@ class SendOptions:
 
 
 class Transport:
-    """Sends requests with one set of network settings. Safe for threads; after a fork it begins anew."""
+    """Sends requests with one set of network settings. Safe for threads; not for use after a fork."""
 
-    def __init__(self, network: NetworkSettings, signer_for: Callable[[Proxy], ProxySigner | None] | None = None) -> None:
+    def __init__(
+        self,
+        network: NetworkSettings,
+        signer_for: Callable[[Proxy], ProxySigner | None] | None = None,
+        keeps_certificate: bool = False,
+    ) -> None:
         self.network = network
         self._signer_for = signer_for
         self.shows_certificate = network.tls.certificate is not None
         # Whether our certificate goes before that of a handler, since it was given for the call.
-        self.keeps_certificate = False
+        self.keeps_certificate = keeps_certificate
         self._by_certificate: dict[ClientCertificate | None, Transport] = {}
         self._lock = threading.Lock()
         self._routes: dict[tuple[Origin, str | None], Route] = {}
@@ -172,12 +177,6 @@ class Transport:
         for transport in list(self._by_certificate.values()):
             transport.close()
 
-    def after_fork(self) -> None:
-        """In a forked child: leave the parent's connections and locks alone and begin anew."""
-        keeps = self.keeps_certificate
-        self.__init__(self.network, self._signer_for)  # type: ignore[misc]
-        self.keeps_certificate = keeps
-
     # -- sending -----------------------------------------------------------------------------------------------------
 
     def send(self, request: Request, options: SendOptions, lane: Lane | None = None) -> Response:
@@ -224,9 +223,13 @@ class Transport:
             raw = self._urlopen(route.pool if lane is None else lane.pool, route, request, timeout, deadline, field)
         except ClosedPoolError:
             # Another thread changed the settings or closed the session: there is a new pool by now.
-            if lane is None:
-                route = self.route(request.origin, request.headers.get("Host"))
-            return self.exchange(request, route, options, lane, field)
+            if lane is not None:
+                raise ConnectionPinLost from None
+            return self.exchange(request, self.route(request.origin, request.headers.get("Host")), options, lane, field)
+        except ProxyError as error:
+            from .failures import located
+
+            raise located(error, request) from error.__cause__
         except EsriHttpError:
             raise  # the body of the request failed, not the exchange
         except WIRE_ERRORS as error:

@@ -257,7 +257,7 @@ def test_each_origin_has_a_choice_of_its_own(handler_peer: Any) -> None:
     with EsriSession(auth=amy()) as session:
         for peer in (one, other, one, other):
             assert session.get(peer.url).json()["user"] in ("amy", USER)
-        assert "Digest as AD\\amy" in session.auth.describe(one.url + "/any?token=x")
+        assert "Digest as AD\\amy" in session.auth.describe(one.url + "/?token=x")
         assert "NTLM as AD\\amy" in session.auth.describe(other.url)
     assert (len(one.requests), len(other.requests)) == (3, 4)
 
@@ -319,3 +319,24 @@ def test_in_a_chain_the_choice_begins_the_whole_sign_in_anew(handler_peer: Any) 
             assert session.post(peer.url, data=b"abc").json() == {"user": "amy", "connection": 2, "received": 3}
         assert "NTLM as AD\\amy" in session.auth.describe(peer.url)
     assert all("X-Esri-Authorization" in request.headers for request in peer.requests if request.method == "POST")
+
+
+def test_each_web_adaptor_has_a_choice_of_its_own_and_may_change_its_mind(handler_peer: Any) -> None:
+    by_digest, ntlm = DigestServer({USER: PASSWORD}), NtlmServer()
+
+    def digest(request: RecordedRequest) -> Reply:
+        if (request.headers.get("Authorization") or "Digest").startswith("Digest"):
+            return by_digest(request)
+        return Reply(401, {"WWW-Authenticate": 'Digest realm="gis", nonce="of another time"'})
+
+    by_path: dict[str, Any] = {"portal": ntlm, "server": digest}
+    peer = handler_peer(lambda request: by_path[request.path.split("/")[1]](request))
+    with EsriSession(auth=amy()) as session:
+        for _ in range(2):
+            assert session.get(peer.url + "/portal/x").json()["user"] == "amy"
+            assert session.post(peer.url + "/server/x", data=b"abc").json()["user"] == USER
+        by_path.update(portal=digest, server=ntlm)
+        peer.close_connections()
+        assert session.post(peer.url + "/portal/x", data=b"abc").json()["user"] == USER
+        assert session.get(peer.url + "/server/x").json()["user"] == "amy"
+        assert "NTLM as" in session.auth.describe(peer.url + "/server/y")

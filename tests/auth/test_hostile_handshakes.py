@@ -116,7 +116,7 @@ def test_a_server_that_always_wants_another_leg_is_left(handler_peer: Any) -> No
 def test_any_bytes_in_a_challenge_are_survived(junk: bytes, at: int) -> None:
     from esri_http.auth.security import NTLM, Identity, SecurityContexts
 
-    context = SecurityContexts(Identity("AD\\amy", PASSWORD)).open(NTLM, "gis.example.com")
+    context = SecurityContexts(Identity("AD\\amy", PASSWORD)).open(NTLM, "gis.example.com", None)
     context.step(None, None)
     good = type_2(b"\x02\x00\x04\x00A\x00D\x00\x00\x00\x00\x00")
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import threading
+import types
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -189,7 +190,7 @@ def test_a_wrong_password_is_sent_once_and_shown_nowhere(served: Any, handler: A
 
 def test_a_401_for_one_resource_does_not_spoil_a_password_that_was_good(served: Any) -> None:
     def fault(request: RecordedRequest, leg: int) -> Reply | None:
-        return Reply(401, {"WWW-Authenticate": "NTLM"}) if "/bobs" in request.path else None
+        return Reply(401, {"WWW-Authenticate": "NTLM"}) if "/bobs" in request.path and leg != 1 else None
 
     server, peer = served(fault=fault)
     with EsriSession(auth=amy()) as session:
@@ -368,3 +369,67 @@ def test_it_travels_in_a_pickle(served: Any) -> None:
         twin = pickle.loads(pickle.dumps(session))
     with twin:
         assert twin.get(peer.url).json()["user"] == "amy"
+
+
+def test_where_only_writing_wants_a_sign_in_it_is_found_out_by_writing_nothing(served: Any) -> None:
+    server, peer = served()
+    inside = peer.handler
+    peer.handler = lambda request: Reply(200, {}, "open") if request.method == "GET" else inside(request)
+    with EsriSession(auth=amy()) as session:
+        assert session.post(peer.url, data=b"x" * 1000).json()["received"] == 1000
+        assert legs(peer) == [("GET", 0), ("POST", 1000), ("POST", 0), ("POST", 1000)]
+        peer.close_connections()
+        assert session.post(peer.url, data=iter([b"x" * 1000])).json()["received"] == 1000
+        assert legs(peer)[4:] == [("POST", 0), ("POST", 1000)]
+        assert session.get(peer.url).text == "open"
+    assert server.finished == 2
+
+
+def test_a_server_that_does_not_go_on_has_refused_no_password(handler_peer: Any) -> None:
+    split: list[int] = []
+    server = NtlmServer()
+
+    def answer(request: RecordedRequest) -> Reply:
+        if "Authorization" in request.headers and not split:
+            split.append(1)
+            return Reply(401, {"WWW-Authenticate": "NTLM"})  # as a balancer does that leads every request elsewhere
+        return server(request)
+
+    with EsriSession(auth=amy()) as session:
+        peer = handler_peer(answer)
+        with pytest.raises(SignInError, match="does not go on") as caught:
+            session.get(peer.url)
+        assert type(caught.value) is SignInError
+        assert session.get(peer.url).json()["user"] == "amy"
+
+
+def test_a_connection_by_ntlm_is_not_for_who_forbids_ntlm(served: Any) -> None:
+    _server, peer = served(("Negotiate",))
+    options = {"mutual_authentication": "OPTIONAL"}
+    with EsriSession() as session:
+        by_ntlm = EsriHttpNegotiateAuth(None, "AD\\amy", PASSWORD, allow_ntlm=True, **options)
+        assert session.get(peer.url, auth=by_ntlm).json()["user"] == "amy"
+        for forbidding in (
+            EsriHttpNegotiateAuth(None, "AD\\amy", PASSWORD, **options),
+            EsriHttpNegotiateAuth(None, "AD\\amy", PASSWORD, allow_ntlm=True, mutual_authentication="REQUIRED"),
+        ):
+            with pytest.raises((SignInError, MissingPackageError)):
+                session.get(peer.url, auth=forbidding)
+
+
+def test_what_is_mounted_for_a_site_cannot_carry_it(served: Any) -> None:
+    _server, peer = served()
+
+    class Mounted:
+        """An adapter of another client."""
+
+        def send(self, request: Any, **_: Any) -> Any:
+            return types.SimpleNamespace(status_code=401, headers={"WWW-Authenticate": "NTLM"}, content=b"")
+
+        def close(self) -> None:
+            pass
+
+    with EsriSession(auth=amy()) as session:
+        session.mount(peer.url, Mounted())
+        with pytest.raises(SignInError, match="cannot carry a sign-in that lives on the connection"):
+            session.get(peer.url)

@@ -288,7 +288,8 @@ def test_a_session_with_a_certificate_reads_federated_servers(
         assert session.post(url, data=LARGE).json() == {"user": "amy"}
         assert session.get(url).json() == {"user": "amy"}
         sent = [request.method for request in federation.requests[before:] if "/services/" in request.path]
-        assert sent == ["GET", "POST", "POST", "GET"]  # ahead; wants a token; with it; the next one
+        assert sent == ["POST", "POST", "GET"]  # wants a token; with it; the next one
+        assert federation.requests[before].path == "/server/rest/info"  # ahead of the first, and starts nothing
 
 
 def test_without_the_handler_the_server_is_only_what_it_says(

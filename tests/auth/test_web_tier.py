@@ -12,18 +12,25 @@ from urllib.parse import urlsplit
 import pytest
 
 from esri_http import (
+    ACCEPT,
+    REPLAY,
     ArcGISLoginError,
+    AuthRun,
+    BaseEsriAuth,
+    ConfigurationError,
     EsriAPIKeyAuth,
     EsriBasicAuth,
     EsriBuiltInAuth,
+    EsriDigestAuth,
     EsriGenTokenAuth,
+    EsriSession,
     EsriUserTokenAuth,
     NoTokenError,
 )
 from esri_http.testing import Answer, EmbeddedPortal
 
 from ..support.http_messages import RecordedRequest, Reply, json_reply
-from .helpers import in_threads, token_sent
+from .helpers import assert_hidden, in_threads, token_sent
 
 FIELD = "Basic " + base64.b64encode(b"amy:web-tier-word").decode()
 
@@ -242,3 +249,92 @@ def test_threads_that_begin_at_two_origins_do_not_wait_for_each_other(portal: Em
             lambda session=session: count(session, portal.layer_url),
         ]
         assert in_threads(8, lambda number, work=work: work[number % 2]()) == ["bob", 355] * 4
+
+
+class Again(BaseEsriAuth):
+    """Says once for each request that it has to go out again."""
+
+    def begin(self, audience: Any) -> AuthRun:
+        return AgainRun()
+
+
+class AgainRun(AuthRun):
+    def __init__(self) -> None:
+        self.said = False
+
+    def on_response(self, request: Any, response: Any, wire: Any) -> Any:
+        said, self.said = self.said, True
+        return ACCEPT if said else REPLAY
+
+
+def test_a_handler_to_the_left_may_send_again_while_the_password_is_new(handler_peer: Any, open_session: Any) -> None:
+    peer = handler_peer(lambda request: json_reply(request.headers.get("Authorization")))
+    for chain in (Again() + amy(), amy() + Again(), Again() + EsriDigestAuth(None, "amy", "x") + amy()):
+        assert open_session(chain, deadline=20).get(peer.url).json() == FIELD
+
+
+def test_a_body_may_come_from_the_same_session(handler_peer: Any, open_session: Any) -> None:
+    peer = handler_peer(lambda request: json_reply({"received": request.body_length}))
+    session = open_session(amy(), deadline=20)
+
+    def pages() -> Iterator[bytes]:
+        for _ in range(3):
+            yield session.get(peer.url + "/source").content
+
+    assert session.post(peer.url + "/target", data=pages()).json()["received"] == 3 * len(b'{"received": 0}')
+
+
+def test_a_password_that_is_set_while_the_old_one_is_refused_is_the_one_that_counts(
+    handler_peer: Any, open_session: Any
+) -> None:
+    auth = EsriBasicAuth(None, "amy", "not-the-word")
+
+    def answer(request: RecordedRequest) -> Reply:
+        if request.headers["Authorization"] == FIELD:
+            return Reply(200, {}, "fine")
+        auth.password = "web-tier-word"  # while the old one is under way
+        return Reply(401, {"WWW-Authenticate": "Basic"})
+
+    session = open_session(auth)
+    assert [session.get(handler_peer(answer).url).text for _ in range(2)] == ["fine", "fine"]
+
+
+def test_a_password_that_was_good_and_is_no_more_is_not_sent_for_ever(handler_peer: Any, open_session: Any) -> None:
+    changed: list[int] = []
+    refused: list[str] = []
+
+    def answer(request: RecordedRequest) -> Reply:
+        if not changed:
+            return Reply(200, {}, "fine")
+        refused.append(request.path)
+        return Reply(401, {"WWW-Authenticate": "Basic"})
+
+    peer = handler_peer(answer)
+    session = open_session(amy())
+    assert session.get(peer.url + "/0").text == "fine"
+    changed.append(1)
+    for number in range(10):
+        with pytest.raises(ArcGISLoginError):
+            session.get(f"{peer.url}/{number}")
+    assert refused == ["/0", "/1"]
+
+
+def test_what_keeps_a_token_away_is_told_as_it_is(adaptor: Any, open_session: Any) -> None:
+    portal, peer = adaptor
+    inside = peer.handler
+    peer.handler = lambda request: (
+        Reply(401, {"WWW-Authenticate": 'Basic realm="GIS"'}) if request.path.endswith("/rest/info") else inside(request)
+    )
+    with pytest.raises(ArcGISLoginError, match=r"/server/rest/info\?… refuses the sign-in"):
+        count(open_session(amy()), portal.layer_url)
+
+
+@pytest.mark.parametrize("name, password", [("amy\udcff", "x"), ("amy", "s3cret\udcff")])
+def test_half_a_character_is_refused_without_being_shown(name: str, password: str) -> None:
+    for make in (lambda: EsriBasicAuth(None, name, password), lambda: EsriSession(auth=(name, password))):
+        with pytest.raises(ConfigurationError, match="half a character") as caught:
+            make()
+        assert_hidden(["s3cret"], caught.value)
+    auth = amy()
+    with pytest.raises(ConfigurationError):
+        auth.password = 5  # type: ignore[assignment]

@@ -74,7 +74,7 @@ def test_the_strongest_that_can_work_is_taken(
     post_large(session, apache.url(f"/{path}/echo"))
     assert session.get(apache.url(f"/{path}/echo")).ok
     assert count() == [401, *([401] if taken == "NTLM" else []), 200, 200]
-    assert f": {taken} as {user}; " in session.auth.describe(apache.url("/"))
+    assert f": {taken} as {user}; " in session.auth.describe(apache.url(f"/{path}/x"))
 
 
 @pytest.mark.usefixtures("kerberos")

@@ -291,3 +291,15 @@ def test_the_password_of_a_key_is_not_shown(ca: CertificateAuthority) -> None:
     amy: Identity = ca.client()
     known = EsriSession(cert=(amy.cert_file, ca.encrypted_key(amy, "s3cret"), "s3cret"))
     assert "s3cret" not in repr(known) + repr(known.cert) + repr(known._network)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no such pipes here")
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path, kind: str) -> None:
+    path = "/dev/zero"
+    if kind == "pipe":
+        path = str(tmp_path / "pipe.pem")
+        os.mkfifo(path)
+    for cert in (path, (path, path)):
+        with EsriSession(cert=cert) as session, pytest.raises(errors.CertificateFileError, match="it is no file"):
+            session.get("https://127.0.0.1:9/")

@@ -579,6 +579,8 @@ def test_a_socks_proxy_that_is_down_or_refuses_is_an_error(plain: HandlerPeer, p
         error = refusal(through, plain.url)
         assert isinstance(error, errors.ProxyError)
         assert f"127.0.0.1:{gone.port}" in str(error)
+        assert error.url == plain.url + "/"
+        assert str(error).startswith(f"GET {plain.url}/: ")
     with ScriptedPeer(SocksScript(plain.port, (USER, "other"))) as proxy:
         for userinfo, said in ((ENCODED, "refuses the sign-in of 'amy'"), ("", "wants a sign-in; put it in its address")):
             through = session(proxies={"all": address(proxy, "socks5", userinfo)})
