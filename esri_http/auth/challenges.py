@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -49,6 +50,15 @@ def challenges_of(response: Response, header: str = "www-authenticate") -> list[
         return parse_challenges(getlist(header))
     field = response.headers.get(header)
     return [] if field is None else parse_challenges([field])
+
+
+def token_of(challenges: list[Challenge], scheme: str) -> bytes | None:
+    """The security token that came by `scheme` (RFC 4559); empty where it cannot be read, `None` where there is none."""
+    field = next((one.token for one in challenges if one.scheme == scheme and one.token), None)
+    try:
+        return None if field is None else base64.b64decode(field, validate=True)
+    except ValueError:
+        return b""
 
 
 def _parse_field(field: str, found: list[Challenge]) -> None:

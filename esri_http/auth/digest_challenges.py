@@ -93,9 +93,7 @@ class DigestSpace:
         """Sign `request` as it stands. Raises `BodyNotReplayableError` where its body would have to be hashed and cannot."""
         if self._takes_utf8:
             username, password = unicodedata.normalize("NFC", username), unicodedata.normalize("NFC", password)
-        uri = request.target
-        if request.secret_query:
-            uri += f"{'&' if '?' in uri else '?'}{request.secret_query}"
+        uri = request.target_on_wire
         count = f"{next(self._counts):08x}"
         key = self._key(username, password)
         what = f"{request.method}:{uri}"

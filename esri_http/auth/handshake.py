@@ -8,14 +8,13 @@ a server that wants no sign-in never sees an empty POST.
 from __future__ import annotations
 
 import base64
-import binascii
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..words.errors import ArcGISLoginError, EsriHttpError, InteractionRequiredError, SignInError
 from ..words.headers import lookup
 from ..words.redaction import redact_url
 from .base import ACCEPT, REPLAY, Audience, AuthRun
-from .challenges import Challenge, challenges_of
+from .challenges import Challenge, challenges_of, token_of
 from .handshake_errors import not_continued, not_offered, password_refused, ticket_refused, unproven
 from .security import KERBEROS, NTLM, Identity, SecurityContext, SecurityContexts
 from .security_errors import TokenRefusedError
@@ -233,10 +232,10 @@ class HandshakeRun(PasswordRun):
 
     def _check_server(self, request: Request, response: Response, wire: Wire) -> None:
         """What the server says of itself with the answer, and what is remembered of the connection."""
-        context, handler = self._context, self._handler
-        if context is None or (context.used_ntlm and self._leg is _Leg.FIRST):
+        context, handler, offer = self._context, self._handler, self._offer
+        if context is None or offer is None or (context.used_ntlm and self._leg is _Leg.FIRST):
             return  # nobody has looked at a token: what is mounted there sends none, or none was wanted
-        token = self._server_token(challenges_of(response))
+        token = token_of(challenges_of(response), offer.scheme)
         if token is not None and not context.complete:
             with _Located(request, self._handler):
                 context.step(token, wire.peer_certificate if handler.send_cbt else None)
@@ -249,11 +248,11 @@ class HandshakeRun(PasswordRun):
 
     def _go_on(self, request: Request, response: Response, challenges: list[Challenge], wire: Wire) -> Answer:
         """The server wants another leg, or refuses."""
-        context, self._legs = self._context, self._legs + 1
-        if context is None:
+        context, offer, self._legs = self._context, self._offer, self._legs + 1
+        if context is None or offer is None:
             message = f"{redact_url(request.url)}: what is mounted there cannot carry a sign-in that lives on the connection."
             raise SignInError(message, url=request.url)
-        token = self._server_token(challenges)
+        token = token_of(challenges, offer.scheme)
         if token is not None and not context.complete and self._legs < _MOST_LEGS:
             try:
                 with _Located(request, self._handler):
@@ -285,15 +284,6 @@ class HandshakeRun(PasswordRun):
         if not asked:
             self._offer = None
         return self._tokens_made > 1 or not context.used_ntlm or not asked
-
-    def _server_token(self, challenges: list[Challenge]) -> bytes | None:
-        """The token that the server sent by the scheme in use; `None` for none."""
-        assert self._offer is not None
-        field = next((one.token for one in challenges if one.scheme == self._offer.scheme and one.token), "")
-        try:
-            return base64.b64decode(field, validate=True) if field else None
-        except (binascii.Error, ValueError):
-            return b""
 
 
 class _Leg:

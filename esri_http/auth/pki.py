@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING, Any
 
 from ..words.errors import ArcGISLoginError, ConfigurationError
 from ..words.redaction import redact_url
 from ..words.settings import read_certificate
 from .base import ACCEPT, REPLAY, Audience, AuthRun
-from .chain import AuthChain, ChainRun
+from .chain import AuthChain
 from .web_tier import WebTierAuth
 
 if TYPE_CHECKING:
@@ -39,14 +38,24 @@ class EsriPKIAuth(WebTierAuth):
     that ask for certificates by path do not take larger ones before they know who asks.
     """
 
+    def __new__(cls, *_: Any, auth: Any = None, **options: Any) -> Any:
+        """With `auth`, a chain: this handler, and that one to its right."""
+        if auth is None:
+            return super().__new__(cls)
+        return AuthChain(cls(*_, **options), auth)
+
     def __init__(
-        self, session: Any = None, cert: Any = None, key: Any = None, password: Any = None, *,
-        url: str | None = None, referer: str | None = None, auth: Any = None,
-    ) -> None:  # fmt: skip
+        self,
+        session: Any = None,
+        cert: Any = None,
+        key: Any = None,
+        password: Any = None,
+        *,
+        url: str | None = None,
+        referer: str | None = None,
+    ) -> None:
         super().__init__(session, url=url, referer=referer)
         self._certificate = read_certificate(_joined(cert, key, password))
-        first = None if auth is None else EsriPKIAuth(cert=self._certificate, url=url, referer=referer)
-        self._chain = None if first is None else AuthChain(first, auth)
 
     def _begin(self, audience: Audience) -> AuthRun:
         if audience.origin.scheme != "https":
@@ -55,58 +64,8 @@ class EsriPKIAuth(WebTierAuth):
         has_large_body = body is not None and (body.length is None or body.length > _MOST_BYTES)
         return _PkiRun(self._certificate, has_large_body, self.probes)
 
-    # -- with a handler of its own -----------------------------------------------------------------------------------
-
-    def begin(self, audience: Audience) -> AuthRun:
-        chain = self._chain
-        return super().begin(audience) if chain is None else _OuterRun(chain, chain.begin(audience))
-
-    def begin_inner(self, audience: Audience) -> AuthRun:
-        chain = self._chain
-        return super().begin_inner(audience) if chain is None else _OuterRun(chain, chain.begin_inner(audience))
-
-    def bind(self, open_wire: Callable[[], Wire]) -> None:
-        """Let the handler given as `auth=` sign in through a session; what it sends shows this certificate."""
-        chain = self._chain
-        if chain is not None:
-            for place, handler in enumerate(chain.handlers):
-                if hasattr(handler, "bind"):
-                    handler.bind(partial(_through, chain.left_of(place), open_wire))
-
-    @property
-    def token(self) -> Any:
-        """The token of the handler given as `auth=`; `None` without one."""
-        return None if self._chain is None else self._chain.token
-
-    def login(self) -> None:
-        """Sign in again, at the next request."""
-        super().login()
-        if self._chain is not None:
-            self._chain.login()
-
-    def logout(self, afterwards: str = "anonymous") -> bool:
-        """See `WebTierAuth.logout`; the handler given as `auth=` is signed out."""
-        super().logout(afterwards)
-        return self._chain is not None and bool(self._chain.logout(afterwards))
-
     def __repr__(self) -> str:
-        shown = "" if self._certificate is None else repr(self._certificate.name)
-        return f"EsriPKIAuth({shown})" if self._chain is None else repr(self._chain)
-
-
-class _OuterRun(ChainRun):
-    """The runs of a chain that stands in the place of one handler."""
-
-    def __init__(self, chain: AuthChain, run: AuthRun) -> None:
-        super().__init__(run._runs)  # type: ignore[attr-defined]
-        self._chain = chain
-
-    def _wire_of(self, place: int, wire: Wire) -> Wire:
-        return wire.through(self._chain.left_of(place)) if place else wire
-
-
-def _through(left: AuthChain, open_wire: Callable[[], Wire]) -> Wire:
-    return open_wire().through(left)
+        return f"EsriPKIAuth({'' if self._certificate is None else repr(self._certificate.name)})"
 
 
 class _PkiRun(AuthRun):

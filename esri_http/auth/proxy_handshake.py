@@ -7,11 +7,10 @@ is no channel binding towards proxies.
 from __future__ import annotations
 
 import base64
-import binascii
 from typing import TYPE_CHECKING, Any
 
 from ..words.errors import EsriHttpError, MissingPackageError, ProxyError
-from .challenges import Challenge, parse_challenges
+from .challenges import parse_challenges, token_of
 from .proxy_auth import Signer
 from .security import KERBEROS, NTLM
 
@@ -68,7 +67,7 @@ class HandshakeSigner(Signer):
                 raise self.not_offered(challenges, type(self._handler).__name__)
             self._offer = offer
             return
-        token = self._token(challenges)
+        token = token_of(challenges, "" if self._offer is None else self._offer.scheme)
         context = memory.pop(_CONTEXT, None) if memory else None
         if token and memory is None:
             raise self._several_legs("NTLM or a longer Negotiate")
@@ -85,14 +84,6 @@ class HandshakeSigner(Signer):
         if sent is not None and memory is not None:
             memory.pop(_CONTEXT, None)
             memory[_SIGNED_IN] = True
-
-    def _token(self, challenges: list[Challenge]) -> bytes | None:
-        scheme = "" if self._offer is None else self._offer.scheme
-        text = next((one.token for one in challenges if one.scheme == scheme and one.token), "")
-        try:
-            return base64.b64decode(text, validate=True) or None
-        except (binascii.Error, ValueError):
-            return None
 
     def _guarded(self, work: Any) -> Any:
         """What `work` returns; its errors name the proxy, and are remembered where the domain refused the credentials."""

@@ -54,6 +54,13 @@ class Request:
         return f"{self.origin}{self.target}" + (f"#{self.fragment}" if self.fragment else "")
 
     @property
+    def target_on_wire(self) -> str:
+        """`target` with what is secret, as it stands in the request line in the end; for proofs of it, and for no log."""
+        if not self.secret_query:
+            return self.target
+        return f"{self.target}{'&' if '?' in self.target else '?'}{self.secret_query}"
+
+    @property
     def path_url(self) -> str:
         """Path and query, as they stand in the request line."""
         return self.target

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ..auth.base import Wire
     from ..messages.request import Request
     from ..messages.response import Response
-    from ..wire.lanes import Lane
+    from ..wire.lanes import Lane, LaneYard
     from ..words.clock import Deadline
 
 # A handshake has three legs, a token is renewed once; a chain may do each in turn.
@@ -47,17 +47,17 @@ def exchange(request: Request, auth: BaseEsriAuth | None, call: Call) -> Respons
 
 def _on_lanes(request: Request, run: AuthRun, auth: BaseEsriAuth, call: Call, audience: Audience) -> Response:
     for fresh in (False, True):
-        lane = call.transport_to(request.origin).lease(request, run.lane_identity, fresh=fresh)
+        transport = call.transport_to(request.origin)
+        lane = transport.lease(request, run.lane_identity, fresh=fresh)
         try:
-            return _on_lane(request, run, lane, ExchangeWire(call, auth, audience, lane))
+            return _on_lane(request, run, lane, transport.lanes, ExchangeWire(call, auth, audience, lane))
         except ConnectionPinLost:
             run = auth.begin(audience)  # once more, from the beginning and on another connection
     message = f"{redact_url(request.url)}: the server closes the connection in the middle of every sign-in."
     raise ConnectionLostError(message, url=request.url)
 
 
-def _on_lane(request: Request, run: AuthRun, lane: Lane, wire: ExchangeWire) -> Response:
-    yard = wire.call.transport_to(request.origin).lanes
+def _on_lane(request: Request, run: AuthRun, lane: Lane, yard: LaneYard, wire: ExchangeWire) -> Response:
     try:
         response = _until_accepted(request, run, wire)
     except BaseException:

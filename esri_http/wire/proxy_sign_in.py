@@ -130,9 +130,7 @@ def _forwarded(transport: Transport, request: Request, route: Route, options: Se
     if _wants_probe(request, route, lane):
         unread = type(options)(options.retry, options.timeouts, options.deadline, stream=True)
         _forwarded(transport, _probe(request), route, unread, lane).discard()
-    target = route.prefix + request.target
-    if request.secret_query:
-        target += ("&" if "?" in target else "?") + request.secret_query
+    target = route.prefix + request.target_on_wire
     for _ in range(_MOST_CHALLENGES + 1):
         before = _memory(lane)
         field = signer.authorization(request.method, target, before, request.body)
