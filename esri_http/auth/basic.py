@@ -102,13 +102,13 @@ class _CheckedRun(PasswordRun):
         if not self.shows_password(request):
             return ACCEPT
         if response.status_code != 401:
-            self._handler.accepted(request, response)
+            self.standing.accepted(request, response)
             return ACCEPT
         challenges = challenges_of(response)
         if not any(challenge.scheme == "basic" for challenge in challenges):
             return ACCEPT
         why = f"user name or password of {self._handler.username} is wrong (Basic)."
-        raise self._handler.refused(request, why)
+        raise self.standing.refused(request, why)
 
 
 def _signed(request: Request, field: str) -> Request:

@@ -48,8 +48,8 @@ class EsriDigestAuth(PasswordAuth):
         return DigestRun(self)
 
     def _forget(self) -> None:
-        super()._forget()
         self._spaces = {}
+        super()._forget()
 
     def space_for(self, request: Request) -> DigestSpace | None:
         """What to sign `request` by without being asked; `None` where nothing is known yet."""
@@ -95,7 +95,7 @@ class DigestRun(PasswordRun):
     def before_request(self, request: Request, wire: Wire) -> Request:
         if request.header("Authorization") is not None:
             return request
-        self._auth.check_refusal(request)
+        self.standing.check_refusal(request)
         space = self._space
         if space is None:
             space = self._auth.space_for(request)
@@ -143,7 +143,7 @@ class DigestRun(PasswordRun):
             return self._without_challenge(request, response)
         self._auth.probes.learn(request, closed=True)
         if self._sent is not None and not self._may_answer(space, self._sent.space):
-            raise self._auth.refused(request, "user name or password are wrong, or not for this (Digest).")
+            raise self.standing.refused(request, "user name or password are wrong, or not for this (Digest).")
         self._space = space
         return REPLAY
 
@@ -158,7 +158,7 @@ class DigestRun(PasswordRun):
 
     def _without_challenge(self, request: Request, response: Response) -> Answer:
         if self._space is not None and self._sent is not None and response.esri_error is None:
-            raise self._auth.refused(request, "it answers a correct Digest with 401, and asks for nothing.")
+            raise self.standing.refused(request, "it answers a correct Digest with 401, and asks for nothing.")
         return ACCEPT
 
     def _signed_in(self, request: Request, response: Response, sent: Signature, wire: Wire) -> None:
@@ -169,7 +169,7 @@ class DigestRun(PasswordRun):
                 f"{redact_url(request.url)} does not prove that it knows the password (Digest, rspauth); its answer is not to"
                 " be believed.", url=request.url,
             )  # fmt: skip
-        self._auth.accepted(request, response)
+        self.standing.accepted(request, response)
         self._space = None
         space = sent.space.renewed(said.get("nextnonce", ""))
         space.used_at = wire.clock.monotonic()

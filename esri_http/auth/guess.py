@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import logging
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -13,27 +12,24 @@ from ..words.urls import split_url
 from .base import ACCEPT, BEGIN_ANEW, REPLAY, Audience, AuthRun
 from .challenges import challenges_of
 from .flights import Flights
+from .guess_ways import BY_SYSTEM, BY_TOKENS, Asked
 from .web_tier import PasswordAuth
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Union
 
     from ..messages.request import Request
     from ..messages.response import Response
     from ..words.origins import Origin
     from .base import Answer, Verdict, Wire
     from .challenges import Challenge
-    from .handshake import HandshakeAuth
     from .web_tier import WebTierAuth
 
-    HandlerOrReason = Union[WebTierAuth, str]
     _Place = tuple[Origin, str]
 
 log = logging.getLogger("esri_http.auth")
 
 _MOST_PLACES = 1000
-_NTLM = "ntlm"
 
 
 class _Choice(NamedTuple):
@@ -43,15 +39,6 @@ class _Choice(NamedTuple):
     handler: WebTierAuth
     schemes: frozenset[str]
     why: str
-
-
-class _Asked(NamedTuple):
-    """What a server asks for: its challenges, the `host` that tickets are for, and the request that was not answered."""
-
-    request: Request
-    challenges: list[Challenge]
-    host: str
-    wire: Wire
 
 
 class EsriGuessAuth(PasswordAuth):
@@ -90,8 +77,9 @@ class EsriGuessAuth(PasswordAuth):
 
         Raises `ArcGISLoginError` where the domain refuses the credentials, and `SignInError` where nothing can work.
         """
-        asked = _Asked(request, challenges, wire.server_name or request.origin.host, wire)
-        choice: _Choice | None = self._choosing.share(_place(request), lambda: self._choose(asked), wire)
+        asked = Asked(request, challenges, wire.server_name or request.origin.host, wire, self.standing, self._handlers)
+        key = (_place(request), id(asked.standing))
+        choice: _Choice | None = self._choosing.share(key, lambda: self._choose(asked), wire)
         return choice
 
     def drop(self, request: Request, choice: _Choice) -> None:
@@ -99,15 +87,15 @@ class EsriGuessAuth(PasswordAuth):
         if self._choices.get(_place(request)) is choice:
             self._choices = {place: other for place, other in self._choices.items() if other is not choice}
 
-    def _choose(self, asked: _Asked) -> _Choice | None:
+    def _choose(self, asked: Asked) -> _Choice | None:
         request = asked.request
-        self.check_refusal(request)
+        asked.standing.check_refusal(request)
         known = self._choices.get(_place(request))
-        if known is not None:
+        if known is not None and known.handler.standing is asked.standing:
             return known
         offered = list(dict.fromkeys(challenge.scheme for challenge in asked.challenges))
         reasons: list[str] = []
-        for name, schemes, take in _BY_SYSTEM if self.system_chooses else _BY_TOKENS:
+        for name, schemes, take in BY_SYSTEM if self.system_chooses else BY_TOKENS:
             if schemes.isdisjoint(offered):
                 continue
             try:
@@ -115,27 +103,29 @@ class EsriGuessAuth(PasswordAuth):
             except (ArcGISLoginError, InteractionRequiredError) as error:
                 if error.url is None:
                     error.url = redact_url(request.url)
-                self.refused_everywhere(error)
+                asked.standing.refused_everywhere(error)
                 raise
             if not isinstance(taken, str):
-                return self._note(request, _Choice(name, taken, schemes, _why(offered, reasons)))
+                return self._note(asked, _Choice(name, taken, schemes, _why(offered, reasons)))
             reasons.append(f"{name} cannot be used: {taken.rstrip('.')}")
         if not reasons:
             return None
         raise SignInError(f"No way to sign in at {redact_url(request.url)}: {_why(offered, reasons)}.", url=request.url)
 
-    def _note(self, request: Request, choice: _Choice) -> _Choice:
+    def _note(self, asked: Asked, choice: _Choice) -> _Choice:
+        request = asked.request
         log.info("%s: signing in by %s; %s", request.origin, choice.name, choice.why)
-        if len(self._choices) < _MOST_PLACES:
+        if len(self._choices) < _MOST_PLACES and asked.standing is self.standing:
             self._choices = {**self._choices, _place(request): choice}
         return choice
 
-    def handler(self, name: str, make: Callable[..., WebTierAuth], **options: Any) -> WebTierAuth:
-        """The handler of that `name`, one for all origins, made with these credentials."""
-        known = self._handlers.get(name)
+    def handler(self, asked: Asked, name: str, make: Callable[..., WebTierAuth], **options: Any) -> WebTierAuth:
+        """The handler of that `name`, one for all origins, made with these credentials; what one learns, all know."""
+        known = asked.handlers.get(name)
         if known is None:
             made = make(username=self.username, password=self._password, **options)
-            known = self._handlers.setdefault(name, made)
+            made.standing, made.probes = asked.standing, self.probes
+            known = asked.handlers.setdefault(name, made)
         return known
 
     @property
@@ -155,15 +145,13 @@ class EsriGuessAuth(PasswordAuth):
     # -- the end of a sign-in ----------------------------------------------------------------------------------------
 
     def login(self) -> None:
-        """See `WebTierAuth.login`."""
+        """See `WebTierAuth.login`; what a server asks for is found out anew, too."""
+        self._choices, self._handlers = {}, {}
         super().login()
-        self._choices = {}
-        for handler in list(self._handlers.values()):
-            handler.login()
 
     def _forget(self) -> None:
-        super()._forget()
         self._choices, self._handlers = {}, {}
+        super()._forget()
 
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "_choices": {}, "_handlers": {}}
@@ -179,6 +167,7 @@ class _GuessRun(AuthRun):
 
     def __init__(self, auth: EsriGuessAuth, audience: Audience, choice: _Choice | None) -> None:
         self._auth = auth
+        self._standing = auth.standing
         self._audience = audience
         self._choice = choice
         self._run: AuthRun | None = None
@@ -194,14 +183,15 @@ class _GuessRun(AuthRun):
         if request.header("Authorization") is not None:
             self._held_back = False
             return request
-        self._auth.check_refusal(request)
+        self._standing.check_refusal(request)
         if self._held_back is None:
             self._held_back = self._auth.probes.are_wanted(request)
         self._request = request
         return self._auth.probes.probe(request) if self._held_back else request
 
     def about_to_send(self, request: Request, wire: Wire) -> Verdict:
-        return ACCEPT if self._run is None else self._run.about_to_send(request, wire)
+        said = ACCEPT if self._run is None else self._run.about_to_send(request, wire)
+        return said if self._standing is self._auth.standing else BEGIN_ANEW
 
     def end(self) -> None:
         if self._run is not None:
@@ -209,6 +199,8 @@ class _GuessRun(AuthRun):
 
     def on_response(self, request: Request, response: Response, wire: Wire) -> Answer:
         challenges = challenges_of(response) if response.status_code == 401 else []
+        if challenges and self._standing is not self._auth.standing:
+            return BEGIN_ANEW
         if self._run is not None:
             if self._choice is not None and _other_than(self._choice, challenges):
                 self._auth.drop(request, self._choice)
@@ -263,88 +255,3 @@ def _context(path: str) -> str:
 def _why(offered: list[str], reasons: list[str]) -> str:
     names = ", ".join(f"{scheme.title():.40}" for scheme in offered[:10])
     return "; ".join([f"the server offers {names}", *reasons])
-
-
-# -- what there is, from the strongest to the weakest: each gives its handler, or the reason why it cannot work here ------
-
-
-def _windows(auth: EsriGuessAuth, asked: _Asked) -> HandlerOrReason:
-    from .windows import EsriWindowsAuth
-
-    return _by_handshake(auth.handler("windows", EsriWindowsAuth, send_cbt=auth.send_cbt), asked)
-
-
-def _kerberos(auth: EsriGuessAuth, asked: _Asked) -> HandlerOrReason:
-    from .kerberos import EsriKerberosAuth
-
-    return _by_handshake(auth.handler("kerberos", EsriKerberosAuth, send_cbt=auth.send_cbt), asked)
-
-
-def _ntlm(auth: EsriGuessAuth, asked: _Asked) -> HandlerOrReason:
-    from .ntlm import EsriHttpNtlmAuth
-
-    if not auth.has_password:
-        return "it needs username= and password="
-    taken = _by_handshake(auth.handler("ntlm", EsriHttpNtlmAuth, send_cbt=auth.send_cbt), asked)
-    if not isinstance(taken, str) and not _goes_on_with_ntlm(taken, asked):
-        return "the server does not take it within Negotiate"
-    return taken
-
-
-def _goes_on_with_ntlm(handler: Any, asked: _Asked) -> bool:
-    """Whether the server has an answer to the first message of NTLM, which says nothing of user and password.
-
-    What offers Negotiate alone may do Kerberos alone; after a refusal it would be too late for another scheme.
-    """
-    if any(challenge.scheme == _NTLM for challenge in asked.challenges):
-        return True
-    first = handler.contexts.open(_NTLM, asked.host, asked.wire).step(None, None) or b""
-    field = "Negotiate " + base64.b64encode(first).decode("ascii")
-    probe = handler.probes.probe(asked.request)
-    response = asked.wire.send(probe.with_header("Authorization", field))
-    response.discard()
-    return any(challenge.scheme == "negotiate" and challenge.token for challenge in challenges_of(response))
-
-
-def _by_handshake(handler: Any, asked: _Asked) -> HandlerOrReason:
-    shaking: HandshakeAuth = handler
-    obstacle = shaking.obstacle(asked.host, asked.wire)
-    if obstacle is not None:
-        return str(obstacle)
-    offer = shaking.offer_among(asked.challenges, asked.host, asked.wire)
-    if offer is None:
-        return "the server asks for it in another form"
-    shaking.learn(asked.request.origin, offer)
-    return shaking
-
-
-def _digest(auth: EsriGuessAuth, asked: _Asked) -> HandlerOrReason:
-    from .digest import EsriDigestAuth
-    from .digest_challenges import choose_space
-
-    if not auth.has_password:
-        return "it needs username= and password="
-    space, reason = choose_space(asked.challenges)
-    return reason if space is None else auth.handler("digest", EsriDigestAuth)
-
-
-def _basic(auth: EsriGuessAuth, asked: _Asked) -> HandlerOrReason:
-    from .basic import EsriBasicAuth
-
-    if not auth.has_password:
-        return "it needs username= and password="
-    if asked.request.origin.scheme != "https":
-        return "over http anybody on the way could read the password; use https"
-    try:
-        return auth.handler("basic", EsriBasicAuth)
-    except ConfigurationError as error:
-        return str(error)
-
-
-_BY_PASSWORD = (("Digest", frozenset({"digest"}), _digest), ("Basic", frozenset({"basic"}), _basic))
-_BY_SYSTEM = (("Windows sign-in", frozenset({"ntlm", "negotiate"}), _windows), *_BY_PASSWORD)
-_BY_TOKENS = (
-    ("Kerberos", frozenset({"negotiate"}), _kerberos),
-    ("NTLM", frozenset({"ntlm", "negotiate"}), _ntlm),
-    *_BY_PASSWORD,
-)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ..messages.response import Response
     from ..words.origins import Origin
     from .base import Answer, Wire
+    from .standing import Standing
 
 _AUTHORIZATION = "Authorization"
 _SIGNED_IN = "signed in"
@@ -67,9 +68,7 @@ class HandshakeAuth(PasswordAuth):
     preemptive: Offer | None = None
     """What is tried before any server has asked; `None`: nothing."""
 
-    def __init__(
-        self, session: Any = None, username: str | None = None, password: str | None = None, **options: Any
-    ) -> None:
+    def __init__(self, session: Any = None, username: str | None = None, password: str | None = None, **options: Any) -> None:
         super().__init__(session, username, password, **options)
         self._offers: dict[Origin, Offer] = {}
         self.contexts = SecurityContexts(self._identity())
@@ -107,13 +106,13 @@ class HandshakeAuth(PasswordAuth):
         return HandshakeRun(self)
 
     def login(self) -> None:
-        super().login()
         self.contexts = SecurityContexts(self._identity())
+        super().login()
 
     def _forget(self) -> None:
-        super()._forget()
         self._offers = {}
         self.contexts = SecurityContexts(self._identity())
+        super()._forget()
 
 
 class HandshakeRun(PasswordRun):
@@ -140,7 +139,7 @@ class HandshakeRun(PasswordRun):
         if lookup(request.headers, _AUTHORIZATION) is not None:
             self._leg = _Leg.FOREIGN  # the caller signed it himself
             return request
-        self._handler.check_refusal(request)
+        self.standing.check_refusal(request)
         wire.pin()
         self._request = request = request if request.late_headers is None else request.replace(late_headers=None)
         if self._leg is None:
@@ -149,11 +148,17 @@ class HandshakeRun(PasswordRun):
         self._held_back = self._leg is _Leg.ASK and self._handler.probes.are_wanted(request)
         if self._leg is _Leg.FIRST and self._offer is not None and self._offer.mechanism != KERBEROS:
             self._held_back = request.body is not None  # the first of several legs
-        outgoing = self._handler.probes.probe(request) if self._held_back else request
+        outgoing = self._handler.probes.probe(request, self._is_harmless()) if self._held_back else request
         if self._leg in (_Leg.FIRST, _Leg.NEXT):
             outgoing = outgoing.copy()
             outgoing.late_headers = self._token_maker(request, wire)
         return outgoing
+
+    def _is_harmless(self) -> bool:
+        """Whether what goes out signs nobody in yet: no token, or the first of NTLM's."""
+        if self._leg is _Leg.ASK or self._offer is None:
+            return True
+        return self._offer.mechanism == NTLM or (self._context is not None and self._context.used_ntlm)
 
     def _host(self, request: Request, wire: Wire) -> str:
         """Whom the tokens are for."""
@@ -177,7 +182,7 @@ class HandshakeRun(PasswordRun):
                     return {}  # sent again on the same connection, which the first token has signed in
                 token = self._next
             else:
-                with _Located(request, self._handler):
+                with _Located(request, self.standing):
                     self._context = handler.contexts.open(offer.mechanism, host, wire)
                     token = self._context.step(None, certificate if handler.send_cbt else None)
             return {_AUTHORIZATION: f"{offer.spelt} {base64.b64encode(token or b'').decode('ascii')}"}
@@ -199,7 +204,7 @@ class HandshakeRun(PasswordRun):
         if not self._held_back:
             self._learn(closed=True)
         host = self._host(request, wire)
-        with _Located(request, self._handler):
+        with _Located(request, self.standing):
             offer = self._handler.offer_among(challenges, host, wire)
         if offer is None:
             raise not_offered(request, challenges, type(self._handler).__name__)
@@ -237,11 +242,13 @@ class HandshakeRun(PasswordRun):
             return  # nobody has looked at a token: what is mounted there sends none, or none was wanted
         token = token_of(challenges_of(response), offer.scheme)
         if token is not None and not context.complete:
-            with _Located(request, self._handler):
+            with _Located(request, self.standing):
                 context.step(token, wire.peer_certificate if handler.send_cbt else None)
         if handler.mutual == Mutual.REQUIRED and not (context.complete and token):
             raise unproven(request)
-        handler.accepted(request, response)
+        self.standing.accepted(request, response)
+        if not context.used_ntlm and offer.mechanism != KERBEROS:
+            handler.learn(request.origin, offer._replace(mechanism=KERBEROS))
         persistent = (response.headers.get("persistent-auth") or "").strip().lower()
         if persistent == "true" or (context.used_ntlm and persistent != "false"):
             wire.memory[_SIGNED_IN] = True
@@ -255,7 +262,7 @@ class HandshakeRun(PasswordRun):
         token = token_of(challenges, offer.scheme)
         if token is not None and not context.complete and self._legs < _MOST_LEGS:
             try:
-                with _Located(request, self._handler):
+                with _Located(request, self.standing):
                     self._next = context.step(token, wire.peer_certificate if self._handler.send_cbt else None)
             except TokenRefusedError as error:
                 self._told = error
@@ -275,7 +282,7 @@ class HandshakeRun(PasswordRun):
             return ticket_refused(request, response, who, service, wire.clock)
         if self._leg is _Leg.FIRST:
             return not_continued(request)
-        return self._handler.refused(request, password_refused(who))
+        return self.standing.refused(request, password_refused(who))
 
     def _may_work_anew(self, context: SecurityContext, challenges: list[Challenge]) -> bool:
         """Whether it may be the token that is refused (seen before, or in a scheme that is not asked for), not the user."""
@@ -299,9 +306,9 @@ class _Leg:
 class _Located:
     """Gives errors of ours that know no URL that of the request, and has refusals by the domain remembered."""
 
-    def __init__(self, request: Request, handler: HandshakeAuth) -> None:
+    def __init__(self, request: Request, standing: Standing) -> None:
         self._url = request.url
-        self._handler = handler
+        self._standing = standing
 
     def __enter__(self) -> None:
         return None
@@ -310,4 +317,4 @@ class _Located:
         if isinstance(error, EsriHttpError) and error.url is None:
             error.url = redact_url(self._url)
         if isinstance(error, (ArcGISLoginError, InteractionRequiredError)):
-            self._handler.refused_everywhere(error)
+            self._standing.refused_everywhere(error)

@@ -24,14 +24,14 @@ class Probes:
         """Whether the body of `request` should wait for an answer to a smaller one."""
         return request.body is not None and self._closed.get(_place(request)) is not False
 
-    def probe(self, request: Request) -> Request:
+    def probe(self, request: Request, is_anonymous: bool = True) -> Request:
         """A request without a body that is asked for the same sign-in as `request`, and starts nothing.
 
-        Once `request` itself was met by a challenge, that is the same without its body: it comes no further. Before, it is
-        a GET: of what says something about the site, where this is an ArcGIS site, since its operations can be started by
-        GET as well.
+        Once `request` itself was met by a challenge, that is the same without its body: it comes no further, as long as it
+        `is_anonymous`. Otherwise it is a GET: of what says something about the site, where this is an ArcGIS site, since its
+        operations can be started by GET as well.
         """
-        if self._closed.get(_place(request)):
+        if is_anonymous and self._closed.get(_place(request)):
             headers = {**without(request.headers, BODY_HEADERS), "Content-Length": "0"}
             return request.replace(body=None, headers=headers)
         target = quiet_target(request.origin, request.target)

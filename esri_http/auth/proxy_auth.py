@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     Credentials = Callable[[], tuple[str, str]]
 
 BASIC, DIGEST = "basic", "digest"
+_MOST_UNDER_WAY = 200
 _WAYS = "in its address, http://user:password@host:port, or by proxy_auth="
 
 
@@ -113,13 +114,31 @@ class Signer:
         self.name = f"the proxy {url}"
         self.first = threading.RLock()
         self._passed = False
+        self._is_open = False
         self._good: Any = None
         self._refusal: tuple[Any, str] | None = None
+        self._sent: dict[str, Any] = {}
+
+    def now(self) -> Any:
+        """The credentials as they are; equal to themselves alone."""
+        raise NotImplementedError
 
     @property
     def is_settled(self) -> bool:
-        """Whether the proxy has said yes or no; until then one request goes ahead of the others."""
-        return self._passed or self._refusal is not None
+        """Whether the proxy has said yes or no to the credentials, or wants none; until then one request goes ahead."""
+        now, refusal = self.now(), self._refusal
+        return self._is_open or self._good == now or (refusal is not None and refusal[0] == now)
+
+    def signed(self, field: str, credentials: Any) -> str:
+        """`field`, once it is noted by which credentials it was made."""
+        if len(self._sent) >= _MOST_UNDER_WAY:
+            self._sent.pop(next(iter(self._sent)), None)
+        self._sent[field] = credentials
+        return field
+
+    def signer_of(self, sent: str | None) -> Any:
+        """The credentials by which the field `sent` was made; `None` where none was, or where it is too long ago."""
+        return None if sent is None else self._sent.pop(sent, None)
 
     def check_refusal(self, credentials: Any) -> None:
         """Raise the `ProxyError` with which these `credentials` were refused, if they were."""
@@ -135,11 +154,14 @@ class Signer:
         self._good = None
         return ProxyError(message)
 
-    def passed(self, credentials: Any, sent: str | None) -> None:
-        """Take note that a request passed, and by which `credentials` if any were `sent`."""
+    def accepted(self, sent: str | None, memory: Any) -> None:
+        """See `ProxySigner`."""
         self._passed = True
-        if sent is not None:
+        credentials = self.signer_of(sent)
+        if credentials is not None:
             self._good = credentials
+        elif sent is None and memory is None:
+            self._is_open = True
 
     def not_offered(self, challenges: list[Challenge], mine: str) -> ProxyError:
         """The error for a proxy that offers nothing that can be answered."""
@@ -171,25 +193,27 @@ class PasswordSigner(Signer):
         """See `ProxySigner`."""
         return self._passed and not (once and self._space is not None)
 
+    def now(self) -> Any:
+        """See `Signer`."""
+        return self._credentials()
+
     def authorization(self, method: str, target: str, memory: Any, body: Body | None = None) -> str | None:
         """See `ProxySigner`."""
         credentials = self._credentials()
         self.check_refusal(credentials)
         if self._space is not None:
-            return self._space.sign(Request(method, self._origin, target, {}, body), *credentials).field
-        if not self._basic:
-            return None
-        return basic_field(*credentials)
+            signature = self._space.sign(Request(method, self._origin, target, {}, body), *credentials)
+            return self.signed(signature.field, credentials)
+        return self.signed(basic_field(*credentials), credentials) if self._basic else None
 
     def challenged(self, fields: list[str], sent: str | None, memory: Any) -> None:
         """See `ProxySigner`."""
+        self._is_open = False
         challenges = parse_challenges(fields)
         offered = {one.scheme for one in challenges}
-        credentials = self._credentials()
-        answered = "" if sent is None else sent.partition(" ")[0].lower()
+        credentials = self.signer_of(sent) or self._credentials()
+        answered = "" if sent is None or credentials != self._credentials() else sent.partition(" ")[0].lower()
         if answered == BASIC and BASIC in offered:
-            if sent != basic_field(*credentials):
-                return  # they were changed in the meantime
             raise self.refused(credentials, f"wants a sign-in and refuses that of {credentials[0]!r}; check it {_WAYS}.")
         for scheme in self._schemes:
             if scheme == DIGEST and DIGEST in offered:
@@ -217,7 +241,7 @@ class PasswordSigner(Signer):
 
     def accepted(self, sent: str | None, memory: Any) -> None:
         """See `ProxySigner`."""
-        self.passed(self._credentials(), sent)
+        super().accepted(sent, memory)
         if sent is not None:
             self._proved = self._space
 

@@ -17,7 +17,7 @@ from .security import KERBEROS, NTLM
 if TYPE_CHECKING:
     from .handshake import HandshakeAuth, Offer
 
-_SIGNED_IN, _CONTEXT, _NEXT = "signed in", "context", "next token"
+_SIGNED_IN, _CONTEXT, _NEXT, _MADE_BY = "signed in", "context", "next token", "made by"
 
 
 class HandshakeSigner(Signer):
@@ -32,6 +32,10 @@ class HandshakeSigner(Signer):
         self._offer: Offer | None = handler.preemptive
         self._every_request = False
 
+    def now(self) -> Any:
+        """See `Signer`."""
+        return self._handler.contexts
+
     def is_ready(self, memory: dict[str, Any] | None, once: bool) -> bool:
         """See `ProxySigner`."""
         if memory is not None and memory.get(_SIGNED_IN) and not self._every_request:
@@ -40,24 +44,34 @@ class HandshakeSigner(Signer):
 
     def authorization(self, method: str, target: str, memory: dict[str, Any] | None, body: Any = None) -> str | None:
         """See `ProxySigner`."""
+        if memory and _NEXT in memory:  # the later legs of a sign-in are of the credentials that began it
+            return self._field(memory.pop(_NEXT), memory[_MADE_BY])
         contexts = self._handler.contexts
         self.check_refusal(contexts)
         offer = self._offer
         if offer is None or (memory and memory.get(_SIGNED_IN) and not self._every_request):
             return None
-        token = memory.pop(_NEXT, None) if memory else None
-        if token is None:
-            if memory is None and offer.mechanism == NTLM:
-                raise self._several_legs("NTLM")
-            context = self._guarded(lambda: contexts.open(offer.mechanism, self._host, None))
-            token = self._guarded(lambda: context.step(None, None))
-            if memory is not None:
-                memory[_CONTEXT] = context
-        return f"{offer.spelt} {base64.b64encode(token or b'').decode('ascii')}"
+        if memory is None and offer.mechanism == NTLM:
+            raise self._several_legs("NTLM")
+        context = self._guarded(lambda: contexts.open(offer.mechanism, self._host, None))
+        token = self._guarded(lambda: context.step(None, None))
+        if memory is not None:
+            memory[_CONTEXT], memory[_MADE_BY] = context, contexts
+        return self._field(token, contexts)
+
+    def _field(self, token: bytes | None, contexts: Any) -> str:
+        spelt = "" if self._offer is None else self._offer.spelt
+        return self.signed(f"{spelt} {base64.b64encode(token or b'').decode('ascii')}", contexts)
 
     def challenged(self, fields: list[str], sent: str | None, memory: dict[str, Any] | None) -> None:
         """See `ProxySigner`."""
+        self._is_open = False
         challenges = parse_challenges(fields)
+        contexts = self.signer_of(sent)
+        if contexts is not None and contexts is not self._handler.contexts:
+            if memory:
+                memory.clear()
+            return  # the credentials were changed in the meantime
         if sent is None:
             if memory and memory.pop(_SIGNED_IN, None):
                 self._every_request = True  # it wants a token with each of them
@@ -80,7 +94,7 @@ class HandshakeSigner(Signer):
 
     def accepted(self, sent: str | None, memory: dict[str, Any] | None) -> None:
         """See `ProxySigner`."""
-        self.passed(self._handler.contexts, sent)
+        super().accepted(sent, memory)
         if sent is not None and memory is not None:
             memory.pop(_CONTEXT, None)
             memory[_SIGNED_IN] = True

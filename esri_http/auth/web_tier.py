@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..words.errors import ArcGISLoginError, ConfigurationError, SignInError
-from ..words.redaction import redact_url
+from ..words.errors import ConfigurationError
 from ..words.urls import origin_of
 from .base import ACCEPT, BEGIN_ANEW, INERT, Audience, AuthRun, BaseEsriAuth
-from .flights import fresh
 from .probes import Probes
-from .turns import Turn, Turns
+from .standing import Standing
 
 if TYPE_CHECKING:
     from ..messages.request import Request
     from ..messages.response import Response
     from ..words.origins import Origin
     from .base import Answer, Verdict, Wire
+    from .standing import Turn
     from .web_tier_tokens import WebTierTokens
-
-_MOST_ORIGINS = 1000
 
 
 class WebTierAuth(BaseEsriAuth):
@@ -47,67 +44,16 @@ class WebTierAuth(BaseEsriAuth):
         self._legacy = legacy
         self._origin: Origin | None = None if url is None else origin_of(url)
         self._referer = referer
-        self._accepted: frozenset[Origin] = frozenset()
-        self._refusals: dict[Any, SignInError] = {}  # by origin, by origin and path, or for everywhere (None)
         self._tokens: WebTierTokens | None = None
-        self._turns = Turns()
+        self.standing = Standing()
+        """Of the credentials as they are: when they change there is a new one, and what is said of the old is nothing to it."""
         self.probes = Probes()
-        self.generation = 0
-        """Counts how often the credentials were changed: what is said of older ones is nothing to the new."""
 
     # -- for subclasses ----------------------------------------------------------------------------------------------
 
     def _begin(self, audience: Audience) -> AuthRun:
         """The run for one request to an origin that the credentials are for."""
         raise NotImplementedError
-
-    def check_refusal(self, request: Request) -> None:
-        """Raise the `ArcGISLoginError` with which these credentials were refused where `request` goes, or everywhere."""
-        refusals = self._refusals
-        if not refusals:
-            return
-        places = (None, request.origin, (request.origin, request.path))
-        refusal = next((refusals[place] for place in places if place in refusals), None)
-        if refusal is not None:
-            raise fresh(refusal)
-
-    def turn_at(self, request: Request, wire: Wire) -> Turn | None:
-        """The turn to show a password, where it is neither accepted nor refused yet; `None` where it is accepted.
-
-        With many threads it would else be refused as often as there are threads, and the account locked. The turn is over
-        when the answer is known. Raises the `ArcGISLoginError` of a refusal.
-        """
-
-        def is_settled() -> bool:
-            self.check_refusal(request)
-            return request.origin in self._accepted
-
-        return self._turns.take(request.origin, is_settled, wire)
-
-    def accepted(self, request: Request, response: Response) -> None:
-        """Take note that the credentials were shown with `request`, and not refused by `response`."""
-        if response.status_code >= 500 or request.origin in self._accepted:
-            return  # a server in trouble may not have looked at them
-        accepted = self._accepted if len(self._accepted) < _MOST_ORIGINS else frozenset()
-        self._accepted = accepted | {request.origin}
-
-    def refused(self, request: Request, why: str) -> ArcGISLoginError:
-        """The error for credentials that were refused. It is remembered for the origin.
-
-        Where they were good, or not looked at, before, it may be about one resource only: then it is remembered for the path,
-        and for the origin only if they are refused once more before they are good again.
-        """
-        error = ArcGISLoginError(f"{redact_url(request.url)} refuses the sign-in: {why}", url=request.url, code=401)
-        place = (request.origin, request.path) if request.origin in self._accepted else request.origin
-        self._accepted -= {request.origin}
-        if len(self._refusals) >= _MOST_ORIGINS:
-            self._refusals.pop(next(iter(self._refusals)), None)
-        self._refusals[place] = error
-        return error
-
-    def refused_everywhere(self, error: SignInError) -> None:
-        """Take note that the domain itself refused the credentials."""
-        self._refusals[None] = error
 
     # -- which request is signed -------------------------------------------------------------------------------------
 
@@ -138,12 +84,11 @@ class WebTierAuth(BaseEsriAuth):
 
     def login(self) -> None:
         """Forget what was refused, so that the next request signs in again."""
-        self._refusals = {}
+        self.standing = Standing()
 
     def _forget(self) -> None:
-        """Drop what is known of sites and tokens, for new credentials."""
-        self.generation += 1
-        self._accepted, self._refusals, self._tokens = frozenset(), {}, None
+        """Drop what is known of sites and tokens, for new credentials; the last thing that a change of them does."""
+        self._tokens, self.standing = None, Standing()
 
     def logout(self, afterwards: str = "anonymous") -> bool:
         """Forget the tokens of federated servers; a sign-in at the web tier has no end of its own. Always `False`."""
@@ -184,7 +129,7 @@ class PasswordAuth(WebTierAuth):
 
 
 class PasswordRun(AuthRun):
-    """One request that shows a password, and for the first time alone; see `WebTierAuth.turn_at`.
+    """One request that shows a password, and for the first time alone; see `Standing`.
 
     Subclasses say whether the request that goes out shows it, and what its answer means (`judge`). The turn lasts until that
     answer: while a run holds one, it waits for nothing else.
@@ -194,21 +139,21 @@ class PasswordRun(AuthRun):
 
     def __init__(self, handler: WebTierAuth) -> None:
         self._owner = handler
-        self._generation = handler.generation
+        self.standing = handler.standing
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether the credentials were changed since this run began."""
+        return self.standing is not self._owner.standing
 
     def shows_password(self, request: Request) -> bool:
         """Whether `request` carries a proof of the password that this run has put there."""
         raise NotImplementedError
 
-    @property
-    def is_outdated(self) -> bool:
-        """Whether the password was set anew since this run began."""
-        return self._generation != self._owner.generation
-
     def about_to_send(self, request: Request, wire: Wire) -> Verdict:
         self.end()
         if self.shows_password(request):
-            self._turn = self._owner.turn_at(request, wire)
+            self._turn = self.standing.turn_at(request, wire)
             if self.is_outdated:
                 self.end()
                 return BEGIN_ANEW
@@ -220,7 +165,7 @@ class PasswordRun(AuthRun):
 
     def on_response(self, request: Request, response: Response, wire: Wire) -> Answer:
         try:
-            if self.is_outdated and response.status_code == 401:
+            if response.status_code == 401 and self.is_outdated:
                 return BEGIN_ANEW
             return self.judge(request, response, wire)
         finally:

@@ -26,8 +26,9 @@ def test_the_deadline_of_an_earlier_call_is_not_that_of_the_next_tunnel(
         assert session.post(url, data=b"x" * 10, deadline=1).json() == 10
         fake_clock.advance(100)
         peer.close_connections()
-        peer.wait_until(lambda: len(peer._open) == 0)
-        assert session.post(url, data=b"x" * 20, deadline=30).json() == 20
+        proxy.close_connections()
+        peer.wait_until(lambda: len(peer._open) == 0 and len(proxy._open) == 0)
+        assert session.put(url, data=b"x" * 20, deadline=30).json() == 20
     assert len(proxy.tunnels) == 2
 
 
