@@ -277,3 +277,17 @@ def test_where_the_system_chooses_kerberos_a_body_crosses_once(
     sent = [(exchange.method, exchange.status) for exchange in apache.exchanges()]
     assert sent == [("GET", 401), ("GET", 200), *[("POST", 200)] * 3]
     assert session.get(apache.url(path)).json()["user"] == PRINCIPAL
+
+
+def test_windows_sends_no_ticket_ahead_of_a_body(apache: Apache, ticket: Any, open_session: Any) -> None:
+    class OnWindows(EsriWindowsAuth):
+        """As where the system chooses; the same code, with the ticket of MIT Kerberos."""
+
+        system_chooses = True
+
+    ticket()
+    session = open_session(OnWindows(None))
+    session.post(apache.url("/krb/echo")).raise_for_status()
+    apache.forget()
+    assert session.post(apache.url("/krb/echo"), data=b"x" * 10).json()["length"] == 10
+    assert [(exchange.method, exchange.status) for exchange in apache.exchanges() if exchange.status == 200] == [("POST", 200)]
