@@ -122,10 +122,10 @@ class EsriGuessAuth(PasswordAuth):
     def handler(self, asked: Asked, name: str, make: Callable[..., WebTierAuth], **options: Any) -> WebTierAuth:
         """The handler of that `name`, one for all origins, made with these credentials; what one learns, all know."""
         known = asked.handlers.get(name)
-        if known is None:
-            made = make(username=self.username, password=self._password, **options)
-            made.standing, made.probes = asked.standing, self.probes
-            known = asked.handlers.setdefault(name, made)
+        if known is None or known.standing is not asked.standing:
+            known = make(username=self.username, password=self._password, **options)
+            known.standing, known.probes = asked.standing, self.probes
+            asked.handlers[name] = known
         return known
 
     @property

@@ -122,6 +122,7 @@ class HandshakeRun(PasswordRun):
         super().__init__(handler)
         self.lane_identity = handler.lane_identity()
         self._handler = handler
+        self._contexts = handler.contexts
         self._leg: str | None = None
         self._offer: Offer | None = None
         self._context: SecurityContext | None = None
@@ -183,7 +184,7 @@ class HandshakeRun(PasswordRun):
                 token = self._next
             else:
                 with _Located(request, self.standing):
-                    self._context = handler.contexts.open(offer.mechanism, host, wire)
+                    self._context = self._contexts.open(offer.mechanism, host, wire)
                     token = self._context.step(None, certificate if handler.send_cbt else None)
             return {_AUTHORIZATION: f"{offer.spelt} {base64.b64encode(token or b'').decode('ascii')}"}
 
@@ -276,9 +277,9 @@ class HandshakeRun(PasswordRun):
         raise self._told or self._refusal(request, response, context, wire)
 
     def _refusal(self, request: Request, response: Response, context: SecurityContext, wire: Wire) -> EsriHttpError:
-        who = str(self._handler.contexts.identity)
+        who = str(self._contexts.identity)
         if not context.used_ntlm:
-            service = f"{self._handler.contexts.identity.service}@{self._host(request, wire)}"
+            service = f"{self._contexts.identity.service}@{self._host(request, wire)}"
             return ticket_refused(request, response, who, service, wire.clock)
         if self._leg is _Leg.FIRST:
             return not_continued(request)
