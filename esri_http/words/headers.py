@@ -77,7 +77,7 @@ class Headers(MutableMapping[str, str]):
     def copy(self) -> Headers:
         """An independent copy."""
         twin = Headers()
-        twin._items = dict(self._items)
+        twin._items = self._items.copy()
         return twin
 
     def plain(self) -> dict[str, str]:
@@ -87,10 +87,8 @@ class Headers(MutableMapping[str, str]):
         """
         cell = self._plain
         if not cell:
-            fields = list(self._items.items())
-            cell.append(
-                {_SPELT.get(key, name): value for key, (name, value) in fields if key not in _FRAMING_HEADERS}
-            )
+            fields = self._items.copy().items()  # a copy is one step; a loop, even in C, may meet a writer
+            cell.append({_SPELT.get(key, name): value for key, (name, value) in fields if key not in _FRAMING_HEADERS})
         return cell[0]
 
     def __repr__(self) -> str:

@@ -208,8 +208,8 @@ def test_a_header_written_while_plain_is_at_work_is_in_what_it_gives_next() -> N
     headers = Headers({"A": "old"})
 
     class Interrupted(dict):  # type: ignore[type-arg]
-        def items(self) -> Any:
-            before = list(super().items())
+        def copy(self) -> Any:
+            before = super().copy()
             headers._items = dict(self)
             headers["A"] = "new"
             return before
