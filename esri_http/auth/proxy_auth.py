@@ -197,6 +197,10 @@ class PasswordSigner(Signer):
         """See `Signer`."""
         return self._credentials()
 
+    def signer_of(self, sent: str | None) -> Any:
+        """See `Signer`. Basic's field is the same for all requests, so it stays."""
+        return self._sent.get(sent) if sent is not None and sent.startswith("Basic ") else super().signer_of(sent)
+
     def authorization(self, method: str, target: str, memory: Any, body: Body | None = None) -> str | None:
         """See `ProxySigner`."""
         credentials = self._credentials()

@@ -20,6 +20,7 @@ from esri_http import (
     ProxyAuth,
 )
 from esri_http.auth import standing
+from esri_http.auth.basic import basic_field
 from esri_http.words.errors import ProxyError
 
 from ..support.digest_server import DigestServer
@@ -190,6 +191,26 @@ def test_a_digest_proxy_is_asked_with_the_password_that_is_set(handler_peer: Any
         assert gate.set_password(auth, "secret", lambda: session.get(peer.url).status_code) == [200]
         assert session.get(peer.url).ok
     assert asks.refused == 1
+
+
+def test_a_new_password_for_basic_is_not_refused_with_the_old_one_of_many_threads(handler_peer: Any, proxy_peer: Any) -> None:
+    gate, taken, fields = Gate(), ["good"], {word: basic_field("amy", word) for word in ("good", "better")}
+
+    def intercept(request: RecordedRequest) -> Any:
+        field = request.headers.get("Proxy-Authorization")
+        if field == fields["good"] and taken == ["better"]:
+            arrived.wait(PATIENCE)
+            gate()
+        return None if field == fields[taken[0]] else Reply(407, {"Proxy-Authenticate": 'Basic realm="x"'}, "")
+
+    peer, proxy = handler_peer(lambda _: json_reply({})), proxy_peer(intercept=intercept)
+    arrived = threading.Barrier(THREADS)  # all of them show the old one
+    auth = ProxyAuth("amy", "good")
+    with EsriSession(proxies={"all": proxy.url}, proxy_auth=auth, retries=0) as session:
+        assert session.get(peer.url).ok
+        taken[0] = "better"
+        assert gate.set_password(auth, "better", lambda: session.get(peer.url).status_code, THREADS) == [200] * THREADS
+        assert session.get(peer.url).ok
 
 
 def test_an_ntlm_proxy_is_asked_with_the_password_that_is_set(proxy_peer: Any) -> None:
