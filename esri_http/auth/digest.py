@@ -143,7 +143,7 @@ class DigestRun(PasswordRun):
             return self._without_challenge(request, response)
         self._auth.probes.learn(request, closed=True)
         if self._sent is not None and not self._may_answer(space, self._sent.space):
-            raise self.standing.refused(request, "user name or password are wrong, or not for this (Digest).")
+            raise self.standing.refused(request, f"user name or password of {self._auth.username} is wrong (Digest).")
         self._space = space
         return REPLAY
 

@@ -13,6 +13,7 @@ from .base import ACCEPT, BEGIN_ANEW, REPLAY, Audience, AuthRun
 from .challenges import challenges_of
 from .flights import Flights
 from .guess_ways import BY_SYSTEM, BY_TOKENS, Asked
+from .handshake_errors import locate
 from .web_tier import PasswordAuth
 
 if TYPE_CHECKING:
@@ -101,8 +102,7 @@ class EsriGuessAuth(PasswordAuth):
             try:
                 taken = take(self, asked)
             except (ArcGISLoginError, InteractionRequiredError) as error:
-                if error.url is None:
-                    error.url = redact_url(request.url)
+                locate(error, request)
                 asked.standing.refused_everywhere(error)
                 raise
             if not isinstance(taken, str):

@@ -15,7 +15,7 @@ from ..words.headers import lookup
 from ..words.redaction import redact_url
 from .base import ACCEPT, REPLAY, Audience, AuthRun
 from .challenges import Challenge, challenges_of, token_of
-from .handshake_errors import not_continued, not_offered, password_refused, ticket_refused, unproven
+from .handshake_errors import locate, not_continued, not_offered, password_refused, ticket_refused, unproven
 from .security import KERBEROS, NTLM, Identity, SecurityContext, SecurityContexts
 from .security_errors import TokenRefusedError
 from .web_tier import PasswordAuth, PasswordRun
@@ -305,17 +305,17 @@ class _Leg:
 
 
 class _Located:
-    """Gives errors of ours that know no URL that of the request, and has refusals by the domain remembered."""
+    """Has errors of ours say where the sign-in was wanted, and refusals by the domain remembered."""
 
     def __init__(self, request: Request, standing: Standing) -> None:
-        self._url = request.url
+        self._request = request
         self._standing = standing
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, kind: Any, error: BaseException | None, _: Any) -> None:
-        if isinstance(error, EsriHttpError) and error.url is None:
-            error.url = redact_url(self._url)
+        if isinstance(error, EsriHttpError):
+            locate(error, self._request)
         if isinstance(error, (ArcGISLoginError, InteractionRequiredError)):
             self._standing.refused_everywhere(error)

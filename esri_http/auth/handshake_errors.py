@@ -12,9 +12,18 @@ if TYPE_CHECKING:
     from ..messages.request import Request
     from ..messages.response import Response
     from ..words.clock import Clock
+    from ..words.errors import EsriHttpError
     from .challenges import Challenge
 
 _MOST_SKEW_SECONDS = 300.0
+
+
+def locate(error: EsriHttpError, request: Request) -> None:
+    """Have `error`, where it does not say so yet, tell where the sign-in was wanted."""
+    if error.url is None:
+        error.url = redact_url(request.url)
+        error.message = f"{error.url} wants a sign-in: {error.message}"
+        error.args = (error.message,)
 
 
 def not_offered(request: Request, challenges: list[Challenge], handler: str) -> SignInError:

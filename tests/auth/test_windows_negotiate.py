@@ -8,7 +8,16 @@ from typing import Any
 
 import pytest
 
-from esri_http import ArcGISLoginError, EsriGuessAuth, EsriSession, EsriWindowsAuth, SignInError
+from esri_http import (
+    ArcGISLoginError,
+    EsriGuessAuth,
+    EsriHttpNegotiateAuth,
+    EsriKerberosAuth,
+    EsriSession,
+    EsriWindowsAuth,
+    SignInError,
+)
+from esri_http.words.errors import MissingPackageError
 
 from ..support.ntlm_server import NtlmServer, known_users
 from ..support.sessions import leased_lanes, on_threads
@@ -98,3 +107,14 @@ def test_a_guess_leaves_the_choice_to_the_system(handler_peer: Any, schemes: tup
     with EsriSession(auth=SystemGuess(None, "AD\\amy", "amys-secret")) as session:
         assert session.post(peer.url, data=b"x" * 100).json() == {"user": "amy", "connection": 2, "received": 100}
         assert "Windows sign-in as AD\\amy" in session.auth.describe(peer.url)
+
+
+@pytest.mark.parametrize("make", [EsriHttpNegotiateAuth, lambda *user: EsriKerberosAuth(username=user[1], password=user[2])])
+def test_where_kerberos_cannot_be_used_the_error_says_at_which_url(served: Any, make: Any) -> None:
+    _server, peer = served
+    with EsriSession(auth=make(None, "amy@AD", "amys-secret")) as session:
+        for _ in range(2):
+            with pytest.raises((SignInError, MissingPackageError), match="Kerberos") as caught:
+                session.get(f"{peer.url}/x?token=s3cret")
+            assert str(caught.value).startswith(f"{peer.url}/x?… wants a sign-in: ")
+            assert "amys-secret" not in str(caught.value)
