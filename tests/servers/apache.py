@@ -25,7 +25,7 @@ MODULES = "/usr/lib/apache2/modules"
 _LOADED = (
     *("mpm_event", "headers", "proxy", "proxy_http", "ssl", "socache_shmcb", "session", "session_cookie"),
     *("authn_core", "authn_file", "authz_core", "authz_user", "auth_basic", "auth_digest", "ldap", "authnz_ldap"),
-    *("auth_gssapi", "reqtimeout"),
+    *("auth_gssapi", "reqtimeout", "status"),
 )
 MAIN = """\
 ServerName {name}
@@ -53,6 +53,9 @@ RequestHeader set {remote_user} "expr=%{{REMOTE_USER}}"
 RequestHeader set X-Client-Port "expr=%{{REMOTE_PORT}}"
 RequestHeader set X-Original-Path "expr=%{{REQUEST_URI}}"
 RequestHeader set X-Deleg-Ccache "expr=%{{reqenv:KRB5CCNAME}}"
+<Location /httpd-status>
+SetHandler server-status
+</Location>
 """
 TLS = """\
 SSLEngine On
@@ -119,21 +122,27 @@ class Apache(Server):
 
     def exchanges(self) -> list[Exchange]:
         """What came in since this was last asked, refused requests and all, in the order in which they were answered."""
-        mark = f"/mark-{os.urandom(8).hex()}"
-        with socket.create_connection(("127.0.0.1", self.ports["http"]), 10) as sock:
-            sock.sendall(f"GET {mark} HTTP/1.1\r\nHost: {GIS}\r\nConnection: close\r\n\r\n".encode())
-            while sock.recv(4096):
-                pass
         ends_at = time.monotonic() + 10
         while True:
+            is_idle = self._is_idle()  # httpd answers first, and logs afterwards
             lines = (self.folder / "access.log").read_text().splitlines()
-            if any(mark in line for line in lines[self._logged :]):
+            if is_idle:
                 break
             if time.monotonic() > ends_at:
-                raise ServerError("httpd logs nothing")
+                raise ServerError("httpd does not come to rest")
             time.sleep(0.002)
         new, self._logged = lines[self._logged :], len(lines)
-        return [_exchange(line) for line in new if "/mark-" not in line]
+        return [_exchange(line) for line in new if "/httpd-status" not in line]
+
+    def _is_idle(self) -> bool:
+        """Whether httpd does nothing but say that."""
+        with socket.create_connection(("127.0.0.1", self.ports["http"]), 10) as sock:
+            sock.sendall(f"GET /httpd-status?auto HTTP/1.1\r\nHost: {GIS}\r\nConnection: close\r\n\r\n".encode())
+            said = b"".join(iter(lambda: sock.recv(4096), b"")).decode()
+        board = re.search(r"^Scoreboard: (\S+)", said, re.MULTILINE)
+        if board is None:
+            raise ServerError(f"httpd does not tell its status: {said[:200]}")
+        return sum(map(board[1].count, "WL")) == 1 and "ConnsAsyncWriting: 0" in said
 
     def errors(self) -> str:
         """What is in its error log."""

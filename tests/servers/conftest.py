@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from .bed import Bed, Server
 from .catalogue import SERVERS
 from .kdc import Kdc
 from .people import NAMES
-from .support import OpenSession, need_kerberos, sessions
+from .support import OpenSession, at_loopback, need_kerberos, sessions, without_ticket
 
 MISSING = "needs servers that come from Debian: make servers"
 
@@ -56,22 +55,14 @@ def kerberos() -> None:
 @pytest.fixture
 def names(monkeypatch: pytest.MonkeyPatch) -> None:
     """In this process, the names of the bed are those of 127.0.0.1; nothing on the machine is changed for it."""
-    known, real = {*NAMES, *(name.encode() for name in NAMES)}, socket.getaddrinfo
-
-    def getaddrinfo(host: Any, *arguments: Any, **options: Any) -> Any:
-        return real("127.0.0.1" if host in known else host, *arguments, **options)
-
-    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    at_loopback(monkeypatch, *NAMES)
 
 
 @pytest.fixture
 def no_ticket(kdc: Kdc, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """This process asks our KDC, and has no ticket of anybody; the file in which it looks for one."""
-    cache = tmp_path / "tickets"
-    for name, value in {**kdc.env, "KRB5CCNAME": f"FILE:{cache}"}.items():
-        monkeypatch.setenv(name, value)
     assert "NTLM_USER_FILE" not in os.environ
-    return cache
+    return without_ticket(monkeypatch, kdc.env, tmp_path)
 
 
 @pytest.fixture

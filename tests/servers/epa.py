@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import selectors
 import ssl
 import sys
 from pathlib import Path
 
 from tests.support.http_messages import RecordedRequest, head_bytes
 from tests.support.plumbing import Connection
-from tests.support.proxies import ProxyPeer
+from tests.support.proxies import ProxyPeer, pump
 
 from .apache import write_ntlm_users
 from .bed import Server
@@ -67,38 +66,7 @@ class InterceptingProxy(ProxyPeer):
             connection.attached.append(upstream)
             connection.send(head_bytes(200))
             connection.sock = self._server_side.wrap_socket(connection.sock, server_side=True)
-            _carry(connection.sock, upstream)
-
-
-def _carry(one: ssl.SSLSocket, other: ssl.SSLSocket) -> None:
-    """Carry what comes from either side to the other, until one ends."""
-    ways = {one: other, other: one}
-    with selectors.DefaultSelector() as selector:
-        for sock in ways:
-            selector.register(sock, selectors.EVENT_READ)
-        while True:
-            for sock in [key.fileobj for key, _ in selector.select()]:
-                assert isinstance(sock, ssl.SSLSocket)
-                data, has_ended = _available(sock)
-                ways[sock].sendall(data)
-                if has_ended:
-                    return
-
-
-def _available(sock: ssl.SSLSocket) -> tuple[bytes, bool]:
-    """What can be read now, and whether that was the end. A session ticket has something come in, but nothing to read."""
-    data = bytearray()
-    sock.setblocking(False)
-    try:
-        while True:
-            part = sock.recv(65536)
-            if not part:
-                return bytes(data), True
-            data += part
-    except ssl.SSLWantReadError:
-        return bytes(data), False
-    finally:
-        sock.setblocking(True)
+            pump(connection.sock, upstream)
 
 
 class Intercept(Server):

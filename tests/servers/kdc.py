@@ -8,7 +8,7 @@ from .bed import Server
 from .daemons import Daemon, ServerError, found, free_port, listening, run
 from .people import GIS, NAMES, OTHER, PASSWORDS, PROXY, REALM, USER, UTF8_PASSWORDS, UTF8_USER
 
-KRB5_CONF = """\
+_KRB5_CONF = """\
 [libdefaults]
     default_realm = {realm}
     dns_lookup_realm = false
@@ -18,10 +18,10 @@ KRB5_CONF = """\
     forwardable = true
 [realms]
     {realm} = {{
-        kdc = 127.0.0.1:{port}
+        kdc = {kdc}
     }}
 [domain_realm]
-    .example.test = {realm}
+    .{domain} = {realm}
 """
 KDC_CONF = """\
 [kdcdefaults]
@@ -39,6 +39,11 @@ BRIEF, STALE = "brief", "stale"
 """Users whose tickets last 20 seconds, and whose password has expired; their passwords are those of `USER`."""
 
 
+def krb5_conf(realm: str, kdc: str) -> str:
+    """What the libraries of MIT Kerberos are told of a realm, whose KDC has the address `kdc`."""
+    return _KRB5_CONF.format(realm=realm, domain=realm.lower(), kdc=kdc)
+
+
 class Kdc(Server):
     """The KDC. `env` is what a client needs of it; `kinit` gets a ticket into a cache of its own."""
 
@@ -49,7 +54,7 @@ class Kdc(Server):
         """Make the database, the keytabs and the configuration, and start the KDC."""
         self.port = free_port()
         self.config = self.folder / "krb5.conf"
-        self.config.write_text(KRB5_CONF.format(realm=REALM, port=self.port))
+        self.config.write_text(krb5_conf(REALM, f"127.0.0.1:{self.port}"))
         profile = self.folder / "kdc.conf"
         profile.write_text(KDC_CONF.format(realm=REALM, port=self.port, folder=self.folder))
         self.env = {"KRB5_CONFIG": str(self.config)}

@@ -22,6 +22,7 @@ from typing import IO, NamedTuple, Union
 from . import samba_accounts
 from .bed import Server
 from .daemons import PATIENCE, Daemon, ServerError, clean, found, listening, run
+from .kdc import krb5_conf
 
 ADDRESS = "127.0.0.10"
 DOMAIN = "AD"
@@ -34,20 +35,6 @@ PROXY_NAME = "proxy.ad.example.test"
 PRIVILEGED_GROUP = "winbindd_priv"
 """Debian's group of those who may have winbindd check a password; httpd and Squid run in it."""
 
-KRB5_CONF = """\
-[libdefaults]
-    default_realm = {realm}
-    dns_lookup_realm = false
-    dns_lookup_kdc = false
-    dns_canonicalize_hostname = false
-    rdns = false
-[realms]
-    {realm} = {{
-        kdc = {address}:88
-    }}
-[domain_realm]
-    .ad.example.test = {realm}
-"""
 SMB_CONF = """\
 [global]
     netbios name = DC1
@@ -142,9 +129,9 @@ class ActiveDirectory(Server):
         self.directory.chmod(0o755)
         give_to_servers(self.directory / _PRIVILEGED, 0o750)
         give_to_servers(self.keytab, 0o640)
-        krb5_conf = self.folder / "krb5.conf"
-        krb5_conf.write_text(KRB5_CONF.format(realm=REALM, address=ADDRESS))
-        self.env = {"KRB5_CONFIG": str(krb5_conf)}
+        config = self.folder / "krb5.conf"
+        config.write_text(krb5_conf(REALM, f"{ADDRESS}:88"))
+        self.env = {"KRB5_CONFIG": str(config)}
         self.smb_conf = self.folder / "smb.conf"
         self.smb_conf.write_text(settings(self.directory) + self._tls())
         self.stack.enter_context(the_only_domain())

@@ -17,7 +17,7 @@ from .schemes import Scheme
 
 _LOADED = (
     *("mpm_event", "headers", "proxy", "proxy_http", "ssl", "socache_shmcb"),
-    *("authn_core", "authz_core", "authz_user", "auth_basic", "ldap", "authnz_ldap", "auth_gssapi"),
+    *("authn_core", "authz_core", "authz_user", "auth_basic", "ldap", "authnz_ldap", "auth_gssapi", "status"),
 )
 _GSSAPI = (
     *("AuthType GSSAPI", 'AuthName "GIS"', f"GssapiAcceptorName HTTP@{WEB_NAME}", "GssapiCredStore keytab:{keytab}"),

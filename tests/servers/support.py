@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,6 +32,24 @@ def sessions(bed: Bed) -> Iterator[OpenSession]:
     for session in opened:
         assert leased_lanes(session) == 0
         session.close()
+
+
+def at_loopback(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """In this process, these names are those of 127.0.0.1; nothing on the machine is changed for it."""
+    known, real = {*names, *(name.encode() for name in names)}, socket.getaddrinfo
+
+    def getaddrinfo(host: Any, *arguments: Any, **options: Any) -> Any:
+        return real("127.0.0.1" if host in known else host, *arguments, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+
+
+def without_ticket(monkeypatch: pytest.MonkeyPatch, env: dict[str, str], folder: Path) -> Path:
+    """This process asks the KDC that `env` names, and has no ticket of anybody; the file in which it looks for one."""
+    cache = folder / "tickets"
+    for name, value in {**env, "KRB5CCNAME": f"FILE:{cache}"}.items():
+        monkeypatch.setenv(name, value)
+    return cache
 
 
 def need_kerberos() -> None:

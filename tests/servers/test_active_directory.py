@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,6 @@ from esri_http import (
     EsriHttpNegotiateAuth,
     EsriHttpNtlmAuth,
     EsriKerberosAuth,
-    EsriSession,
     EsriWindowsAuth,
     InteractionRequiredError,
     ProxyError,
@@ -24,10 +22,9 @@ from esri_http import (
 )
 
 from ..auth.helpers import assert_hidden, in_threads
-from ..support.sessions import leased_lanes
 from .samba import AMY, DISABLED, DOMAIN, EXPIRED, LEFT, MUST_CHANGE, PROXY_NAME, WEB_NAME, ZOE, Account, ActiveDirectory
 from .samba_web import DomainApache, DomainSquid
-from .support import need_kerberos
+from .support import OpenSession, at_loopback, need_kerberos, sessions, without_ticket
 
 pytestmark = [pytest.mark.real_server("samba"), pytest.mark.usefixtures("domain_names", "domain_tickets")]
 
@@ -55,38 +52,21 @@ def auth_for(way: str, account: Account, password: str | None = None) -> Any:
 @pytest.fixture
 def domain_names(monkeypatch: pytest.MonkeyPatch) -> None:
     """In this process, the names of the domain's servers are those of 127.0.0.1."""
-    real = socket.getaddrinfo
-    known = {WEB_NAME, PROXY_NAME, WEB_NAME.encode(), PROXY_NAME.encode()}
-
-    def getaddrinfo(host: Any, *arguments: Any, **options: Any) -> Any:
-        return real("127.0.0.1" if host in known else host, *arguments, **options)
-
-    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    at_loopback(monkeypatch, WEB_NAME, PROXY_NAME)
 
 
 @pytest.fixture
 def domain_tickets(active_directory: ActiveDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """This process asks the domain's KDC, and has no ticket of anybody; the file in which it looks for one."""
-    cache = tmp_path / "tickets"
-    for name, value in {**active_directory.env, "KRB5CCNAME": f"FILE:{cache}"}.items():
-        monkeypatch.setenv(name, value)
-    return cache
+    return without_ticket(monkeypatch, active_directory.env, tmp_path)
 
 
 @pytest.fixture
-def open_session(domain_apache: DomainApache) -> Iterator[Callable[..., EsriSession]]:
-    """`open_session(auth, **options)`: a session that trusts the bed; closed after the test."""
-    opened: list[EsriSession] = []
-
-    def make(auth: Any = None, **options: Any) -> EsriSession:
-        opened.append(EsriSession(auth, ca_bundles=domain_apache.bed.ca.file, retries=0, **options))
-        return opened[-1]
-
+def open_session(domain_apache: DomainApache) -> Iterator[OpenSession]:
+    """`open_session(auth, **options)`: a session that trusts the bed and tries once; closed after the test."""
     domain_apache.forget()
-    yield make
-    for session in opened:
-        assert leased_lanes(session) == 0
-        session.close()
+    with sessions(domain_apache.bed) as make:
+        yield make
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -38,13 +37,6 @@ HANDLERS = {
     "windows": lambda **options: EsriWindowsAuth(None, options.pop("username", None), options.pop("password", None)),
 }
 every_handler = pytest.mark.parametrize("handler", list(HANDLERS.values()), ids=list(HANDLERS))
-
-
-@pytest.fixture
-def count(apache: Apache) -> Callable[[], list[int]]:
-    """`count()`: the statuses of the requests that came in since it was last asked."""
-    apache.forget()
-    return lambda: [exchange.status for exchange in apache.exchanges()]
 
 
 @every_handler

@@ -83,7 +83,7 @@ class ProxyPeer(LoopbackServer):
         with upstream:
             connection.attached.append(upstream)
             connection.send(head_bytes(200))
-            _pump(connection.sock, upstream)
+            pump(connection.sock, upstream)
 
     def _forward(self, connection: Connection, request: RecordedRequest) -> None:
         url = urlsplit(request.target)
@@ -113,7 +113,7 @@ def _origin_form(request: RecordedRequest, body: bytes) -> bytes:
     return "\r\n".join([*lines, "Connection: close", "", ""]).encode("latin-1") + body
 
 
-def _pump(one: socket.socket, other: socket.socket) -> None:
+def pump(one: socket.socket, other: socket.socket) -> None:
     """Carry bytes both ways until either side ends."""
     ways = {one: other, other: one}
     with selectors.DefaultSelector() as selector:

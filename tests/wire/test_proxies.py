@@ -20,8 +20,7 @@ from ..support.certificates import CertificateAuthority
 from ..support.http_messages import RecordedRequest, Reply
 from ..support.peers import HandlerPeer, ScriptedPeer
 from ..support.plumbing import Connection
-from ..support.proxies import ProxyPeer
-from ..support.proxies import _pump as pump
+from ..support.proxies import ProxyPeer, pump
 
 MakeHandler = Callable[..., HandlerPeer]
 MakeScripted = Callable[..., ScriptedPeer]

@@ -15,8 +15,7 @@ from ..support.certificates import CertificateAuthority
 from ..support.http_messages import RecordedRequest, Reply
 from ..support.peers import HandlerPeer, ScriptedPeer
 from ..support.plumbing import Connection
-from ..support.proxies import ProxyPeer
-from ..support.proxies import _pump as pump
+from ..support.proxies import ProxyPeer, pump
 from ..support.proxy_sign_in import DigestProxy
 from ..support.sessions import on_threads
 
