@@ -87,22 +87,28 @@ class _PkiRun(AuthRun):
         return self._probes.probe(request)
 
     def on_response(self, request: Request, response: Response, wire: Wire) -> Answer:
-        if response.status_code in (400, 403):
-            self._check(request, response)
+        self._check(request, response)
         if not self._goes_ahead:
             return ACCEPT
         wire.memory[_place(request)] = True
         return REPLAY
 
     def _check(self, request: Request, response: Response) -> None:
-        text = response.peek(_PEEKED_BYTES).lower()
-        if any(word in text for word in _WANTED):
-            why = "wants a client certificate, and none was shown; give one by cert="
-        elif any(word in text for word in _REFUSED):
-            why = "does not accept our client certificate: its issuer is unknown there, or it has expired or is revoked"
-        else:
-            return
-        raise ArcGISLoginError(f"{redact_url(request.url)} {why}.", url=request.url, code=response.status_code)
+        complaint = certificate_complaint(response)
+        if complaint is not None:
+            raise ArcGISLoginError(f"{redact_url(request.url)} {complaint}.", url=request.url, code=response.status_code)
+
+
+def certificate_complaint(response: Response) -> str | None:
+    """What a server has to say of our client certificate inside the TLS connection; `None` where it says nothing of it."""
+    if response.status_code not in (400, 403):
+        return None
+    text = response.peek(_PEEKED_BYTES).lower()
+    if any(word in text for word in _WANTED):
+        return "wants a client certificate, and none was shown; give one by cert="
+    if any(word in text for word in _REFUSED):
+        return "does not accept our client certificate: its issuer is unknown there, or it has expired or is revoked"
+    return None
 
 
 def _place(request: Request) -> str:

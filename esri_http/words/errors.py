@@ -30,6 +30,9 @@
     │   └── BodyNotReplayableError     a one-shot body would have to be sent again
     └── ConfigurationError             (also a ValueError) a setting cannot work
         ├── CertificateFileError       a certificate, key or CA file that cannot be used
+        ├── LocalFileError             a file to be uploaded or written that cannot be
+        ├── ProfileError               a stored profile that is not there, damaged, or cannot be saved
+        │   └── SecretStoreError       its password cannot be had or kept: no keyring, or a locked one
         └── MissingPackageError        (also an ImportError) an optional package is absent
 
 None of them is an `OSError` or one of urllib3's errors, so nothing below can mistake them for a lost connection. All of
@@ -231,6 +234,26 @@ class CertificateFileError(ConfigurationError):
     def __init__(self, message: str = "", *, path: str | None = None) -> None:
         super().__init__(message)
         self.path = path
+
+
+class LocalFileError(ConfigurationError):
+    """A file of this machine that cannot be read, or written. `path` names it; the cause is in `__cause__`."""
+
+    def __init__(self, message: str = "", *, path: str | None = None) -> None:
+        super().__init__(message)
+        self.path = path
+
+
+class ProfileError(ConfigurationError):
+    """A stored profile that is not there, cannot be read, or cannot be saved. `profile` names it; `None` for all of them."""
+
+    def __init__(self, message: str = "", *, profile: str | None = None) -> None:
+        super().__init__(message)
+        self.profile = profile
+
+
+class SecretStoreError(ProfileError):
+    """The password of a profile cannot be had or kept: there is no keyring, or it is locked."""
 
 
 class MissingPackageError(ConfigurationError, ImportError):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 
-from ._version import __version__
+from .._version import __version__
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit status: 0 done, 1 it failed, 2 wrong usage, 130 interrupted."""
-    from .testing.run import add_arguments
+    from ..testing.run import add_arguments
 
     parser = argparse.ArgumentParser(prog="esri-http", description="A small, fast, safe HTTP client for Esri web GIS.")
     parser.add_argument("--version", action="version", version=f"esri_http {__version__}")
@@ -28,9 +28,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(chosen: argparse.Namespace) -> int:
     if chosen.command == "portal":
-        from .testing.run import run as run_portal
+        from ..testing.run import run as run_portal
 
         return run_portal(chosen)
-    from .demo import run as run_demo
+    from ..demo import run as run_demo
 
     return run_demo()

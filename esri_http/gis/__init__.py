@@ -1,0 +1,1 @@
+"""`GIS(...)`: a site, whoever is signed in there, and how that was decided."""

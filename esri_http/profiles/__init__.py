@@ -1,0 +1,1 @@
+"""Stored sign-ins: profile files, and the secret stores that keep their passwords."""

@@ -1,0 +1,1 @@
+"""What is there: sites looked at without a credential, and what this machine could do about their sign-ins."""

@@ -1,0 +1,125 @@
+"""What one answer says of the site that gave it: a portal, a server, a sign-in in front of either, or none of these."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..auth.challenges import challenges_of
+from ..auth.pki import certificate_complaint
+from ..words.errors import EsriHttpError
+from ..words.redaction import redact_url
+
+if TYPE_CHECKING:
+    from ..messages.response import Response
+    from ..words.origins import Origin
+
+PORTAL_PATH = "/sharing/rest/portals/self"
+SERVER_PATH = "/rest/info"
+
+PORTAL = "portal"
+SERVER = "server"
+WEB_TIER = "web tier"
+CERTIFICATE = "client certificate"
+PAGE = "web page"
+NOTHING = "nothing"
+TROUBLE = "trouble"
+
+# Real answers are a tenth of it.
+_LARGEST_ANSWER = 4 * 1024 * 1024
+# With these codes a portal says that it tells strangers nothing: it is one all the same.
+_PRIVATE_CODES = frozenset({401, 403, 498, 499})
+_PORTAL_WORDS = frozenset({"isPortal", "portalName", "portalHostname", "portalMode", "supportsOAuth", "urlKey"})
+_SERVER_WORDS = frozenset({"authInfo", "owningSystemUrl", "currentVersion", "fullVersion", "soapUrl"})
+_MISSING_STATUSES = frozenset({400, 404, 405, 410})
+
+
+class Finding(NamedTuple):
+    """One answer, read. `kind` is `PORTAL`, `SERVER`, `WEB_TIER`, `CERTIFICATE`, `PAGE`, `NOTHING` or `TROUBLE`.
+
+    `fields`: the JSON object that came; `schemes`: what a web tier offers, in lower case; `origin`: who answered, after
+    redirects; `words`: all of it on one line, for people, without a secret.
+    """
+
+    kind: str
+    origin: Origin
+    status: int
+    words: str
+    fields: dict[str, Any]
+    schemes: tuple[str, ...] = ()
+
+    @property
+    def user(self) -> str | None:
+        """Who the portal says is signed in; `None` for nobody."""
+        return text_in(self.fields, "user", "username")
+
+    @property
+    def owner(self) -> str | None:
+        """The portal that a server says it is federated with (not to be believed); `None` for none."""
+        return text_in(self.fields, "owningSystemUrl")
+
+
+def read_portal(response: Response) -> Finding:
+    """What answered at `PORTAL_PATH`; the response is read."""
+    return _read(response, PORTAL, _PORTAL_WORDS)
+
+
+def read_server(response: Response) -> Finding:
+    """What answered at `SERVER_PATH`; the response is read."""
+    return _read(response, SERVER, _SERVER_WORDS)
+
+
+def _read(response: Response, kind: str, known: frozenset[str]) -> Finding:
+    origin, status, where = response.request.origin, response.status_code, redact_url(response.url)
+
+    def finding(kind: str, words: str, fields: dict[str, Any] | None = None, schemes: tuple[str, ...] = ()) -> Finding:
+        response.discard()
+        return Finding(kind, origin, status, f"{where} {words}", fields or {}, schemes)
+
+    if status == 401:
+        schemes = tuple(dict.fromkeys(challenge.scheme for challenge in challenges_of(response)))
+        if schemes:
+            return finding(WEB_TIER, f"wants a sign-in at the web tier: {named(schemes)}", schemes=schemes)
+    complaint = certificate_complaint(response)
+    if complaint is not None:
+        return finding(CERTIFICATE, complaint)
+    fields = _json_object(response)
+    error = response.esri_error
+    if error is not None and error.code in _PRIVATE_CODES and kind == PORTAL:
+        return finding(kind, f"is a portal that tells strangers nothing ({error})")
+    if status >= 500 or (error is not None and (error.code or 0) >= 500):
+        return finding(TROUBLE, f"answers with an error: {error or f'HTTP {status}'}")
+    if fields is not None and error is None and not known.isdisjoint(fields):
+        return finding(kind, f"is {'a portal' if kind == PORTAL else 'an ArcGIS Server'}", fields)
+    if status in _MISSING_STATUSES or error is not None or fields is not None:
+        return finding(NOTHING, f"is no {kind} ({error or f'HTTP {status}'})")
+    if status >= 400:
+        return finding(TROUBLE, f"answers with HTTP {status}")
+    return finding(PAGE, "answers with a web page" if _is_page(response) else "answers with something that is not ArcGIS")
+
+
+def named(schemes: tuple[str, ...]) -> str:
+    """Schemes as people write them."""
+    names = {"ntlm": "NTLM"}
+    return ", ".join(names.get(scheme, f"{scheme.title():.40}") for scheme in schemes[:10])
+
+
+def text_in(fields: dict[str, Any], *path: str) -> str | None:
+    """A text somewhere down in an answer that may hold anything; `None` where there is none."""
+    found: Any = fields
+    for name in path:
+        found = found.get(name) if isinstance(found, dict) else None
+    return found if isinstance(found, str) and found else None
+
+
+def _json_object(response: Response) -> dict[str, Any] | None:
+    try:
+        if len(response.peek(_LARGEST_ANSWER + 1)) > _LARGEST_ANSWER:
+            return None
+        answer = response.json()
+    except EsriHttpError:
+        return None
+    return answer if isinstance(answer, dict) else None
+
+
+def _is_page(response: Response) -> bool:
+    return "html" in (response.headers.get("content-type") or "").lower() or response.peek(64).lstrip()[:1] == b"<"

@@ -1,0 +1,1 @@
+"""Files down from and up to a server: streamed, resumed, counted."""
