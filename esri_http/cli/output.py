@@ -1,0 +1,141 @@
+"""Where an answer goes: as it is into a pipe or file, readable onto a terminal; an error never as if it were the answer."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING, NamedTuple
+
+from ..words.errors import ConfigurationError, EsriHttpError, EsriHttpResponseError, LocalFileError
+from ..words.redaction import redact_url
+from .terminal import is_terminal, pretty, shown, write
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..messages.response import Response
+
+# JSON that is longer is shown as it comes.
+LARGEST_PRETTY = 4 * 1024 * 1024
+_LOOKED_AT = 1024
+
+
+class Wanted(NamedTuple):
+    """How an answer is wanted: `head` (status and header fields, too), `raw` (as it is, also on a terminal), `is_json` (JSON
+    was asked for), `path` (the file to write; `None` for the output)."""
+
+    head: bool = False
+    raw: bool = False
+    is_json: bool = False
+    path: str | None = None
+
+
+def show(response: Response, wanted: Wanted) -> None:
+    """Write a streamed answer to where it is wanted. Raises `EsriHttpResponseError` where it is an error."""
+    if wanted.head:
+        write(_head(response))
+    response.raise_for_error()
+    if wanted.is_json and response.peek(_LOOKED_AT).lstrip()[:1] == b"<":
+        raise _page_instead(response)
+    if wanted.path not in (None, "-"):
+        with new_file(str(wanted.path)) as file:
+            _copy(response, file)
+    elif wanted.raw or not is_terminal(sys.stdout):
+        if sys.stdout is not None:
+            sys.stdout.flush()
+            _copy(response, sys.stdout.buffer)
+    else:
+        _show_on_terminal(response)
+
+
+def _head(response: Response) -> str:
+    lines = [f"HTTP {response.status_code} {response.reason}".rstrip()]
+    lines += [f"{name}: {value}" for name, value in response.headers.items()]
+    return "\n".join(shown(line).replace("\n", "�") for line in lines) + "\n\n"
+
+
+def _page_instead(response: Response) -> EsriHttpResponseError:
+    method, status = response.request.method, response.status_code
+    return EsriHttpResponseError(
+        f"{method} {redact_url(response.url)} was not answered with JSON: a web page came instead (a sign-in page, a proxy or"
+        f" an error page?), HTTP {status}. See it with --raw.",
+        url=response.url, status_code=status, method=method, response=response,
+    )  # fmt: skip
+
+
+def _copy(response: Response, file: IO[bytes]) -> None:
+    for piece in response.iter_content(None):
+        file.write(piece)
+        file.flush()
+
+
+def _show_on_terminal(response: Response) -> None:
+    """JSON indented, other text without its control characters."""
+    head = response.peek(_LOOKED_AT)
+    if b"\0" in head:
+        message = "The answer is no text, which would upset the terminal: write it to a file (-o FILE), or use --raw."
+        raise ConfigurationError(message)
+    if head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"["):
+        text = _indented(response)
+        if text is not None:
+            write(text + "\n")
+            return
+    last = "\n"
+    for piece in response.iter_content(None, decode_unicode=True):
+        last = piece or last
+        write(shown(piece))
+    if not last.endswith("\n"):
+        write("\n")
+
+
+def _indented(response: Response) -> str | None:
+    """The JSON that came, for people; `None` where it is too long, or none."""
+    if len(response.peek(LARGEST_PRETTY + 1)) > LARGEST_PRETTY:
+        return None
+    try:
+        return pretty(response.json())
+    except (EsriHttpError, RecursionError):
+        return None
+
+
+@contextmanager
+def new_file(path: str) -> Iterator[IO[bytes]]:
+    """A file to write that takes the place of `path` when all of it is there, and leaves nothing behind otherwise.
+
+    What is no plain file (a device, a pipe) is written directly. Raises `LocalFileError`.
+    """
+    path = os.path.realpath(path)
+    try:
+        if os.path.exists(path) and not os.path.isfile(path):
+            with open(path, "wb") as file:
+                yield file
+            return
+        unfinished = f"{path}.{os.urandom(4).hex()}.part"
+        try:
+            with open(unfinished, "xb") as file:
+                yield file
+            _take_permissions(path, unfinished)
+            os.replace(unfinished, path)
+        except BaseException:
+            _remove(unfinished)
+            raise
+    except EsriHttpError:  # of the answer; a time-out is an OSError, too
+        raise
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise LocalFileError(f"The file {path} cannot be written: {reason}.", path=path) from error
+
+
+def _take_permissions(old: str, new: str) -> None:
+    try:
+        os.chmod(new, os.stat(old).st_mode & 0o777)
+    except OSError:
+        pass
+
+
+def _remove(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError:
+        pass

@@ -1,0 +1,106 @@
+"""The commands and what each of them takes. A command's own module is loaded only when that command is given."""
+
+from __future__ import annotations
+
+import argparse
+import textwrap
+from importlib import import_module
+from typing import Any, NamedTuple
+
+from .._version import __version__
+from .statuses import listing
+
+PROGRAM = "esri-http"
+_DESCRIPTION = "A small, fast, safe HTTP client for Esri web GIS: ask, fetch, sign in, and find out why a sign-in fails."
+_EXAMPLE_SITE = "https://gis.example.com"
+_LAYER = f"{_EXAMPLE_SITE}/server/rest/services/Places/FeatureServer/0"
+
+
+class Command(NamedTuple):
+    """A command: the module that has its `add_arguments(parser)` and `run(chosen) -> int`, and what `--help` says of it."""
+
+    module: str
+    summary: str
+    description: str
+    examples: tuple[str, ...]
+
+
+class _Formatter(argparse.HelpFormatter):
+    """Fills paragraphs, and leaves alone what is indented: lists and examples."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        lines = text.splitlines()
+        return "\n".join(line if line.startswith(" ") else textwrap.fill(line, width, initial_indent=indent) for line in lines)
+
+
+_VERB = (
+    "The answer goes to the output: as it is into a pipe or file, and JSON indented on a terminal. An ArcGIS or HTTP error goes"
+    " to the error stream, with exit status 4."
+)
+COMMANDS = {
+    "get": Command(
+        "verbs", "send a GET and show the answer", f"Send a GET. {_VERB}",
+        (f"get {_LAYER}/query -F where=1=1 -F 'outFields=*' --user amy", f"get {_EXAMPLE_SITE}/portal/sharing/rest/info -i"),
+    ),
+    "post": Command(
+        "verbs", "send a POST and show the answer", f"Send a POST. {_VERB}",
+        (f"post {_LAYER}/query -F where=1=1 -F returnCountOnly=true", f"post {_EXAMPLE_SITE}/hook -d @event.json --raw"),
+    ),
+    "put": Command("verbs", "send a PUT and show the answer", f"Send a PUT. {_VERB}", (f"put {_EXAMPLE_SITE}/a -d @a.json",)),
+    "delete": Command(
+        "verbs", "send a DELETE and show the answer", f"Send a DELETE. {_VERB}", (f"delete {_EXAMPLE_SITE}/a --profile work",)
+    ),
+    "head": Command(
+        "verbs", "send a HEAD and show status and header fields", "Send a HEAD, and show status and header fields.",
+        (f"head {_EXAMPLE_SITE}/portal/sharing/rest/info",),
+    ),
+    "portal": Command(
+        "embedded", "run the embedded portal to test against, until Ctrl-C",
+        "Run a portal, a federated server and a stand-alone server on this machine, until Ctrl-C.",
+        ("portal --port 7443",),
+    ),
+    "demo": Command(
+        "embedded", "sign in every way there is to an embedded portal and read a layer",
+        "Sign in every way there is to an embedded portal, read a layer, and show a table of how it went.", ("demo",),
+    ),
+}  # fmt: skip
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """What `arguments` say; raises `SystemExit` after `--help` and for wrong usage."""
+    name = next((argument for argument in arguments if not argument.startswith("-")), "")
+    return build(name).parse_args(arguments)
+
+
+def build(name: str) -> argparse.ArgumentParser:
+    """The parser, with the arguments of the command `name` alone: nothing of the others has to be loaded."""
+    parser = argparse.ArgumentParser(
+        PROGRAM, None, _DESCRIPTION, f"{listing()}\n\nMore of a command: {PROGRAM} COMMAND --help",
+        formatter_class=_Formatter, allow_abbrev=False,
+    )  # fmt: skip
+    parser.add_argument("--version", action="version", version=f"esri_http {__version__}")
+    _add_debug(parser, False)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for each, command in COMMANDS.items():
+        examples = "\n".join(f"  {PROGRAM} {example}" for example in command.examples)
+        part = commands.add_parser(
+            each, help=command.summary, description=command.description, allow_abbrev=False,
+            epilog=f"example{'s' if len(command.examples) > 1 else ''}:\n{examples}",
+            formatter_class=_Formatter,
+        )  # fmt: skip
+        if each == name:
+            _declare(part, each, command)
+    return parser
+
+
+def _declare(part: argparse.ArgumentParser, name: str, command: Command) -> None:
+    module = import_module(f".{command.module}", __package__)
+    part.set_defaults(command=name, parser=part, run=module.run)
+    module.add_arguments(part)
+    _add_debug(part, argparse.SUPPRESS)
+
+
+def _add_debug(parser: argparse.ArgumentParser, default: Any) -> None:
+    parser.add_argument(
+        "--debug", action="store_true", default=default, help="show the log, and the traceback of an error; neither has secrets"
+    )

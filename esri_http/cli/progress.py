@@ -1,0 +1,101 @@
+"""How far a transfer is: a bar of tqdm where that is installed, else one line that is written anew.
+
+Nothing at all where the error stream is not a terminal.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Callable, Optional
+
+from .terminal import is_terminal, shown, tell
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Show = Callable[[int, Optional[int]], None]
+
+_SECONDS_BETWEEN = 0.1
+_UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
+
+
+@contextmanager
+def progress(path: str) -> Iterator[Show | None]:
+    """What to call with the bytes done and their total (`None`: not known) of the file `path`; `None` off a terminal."""
+    if not is_terminal(sys.stderr):
+        yield None
+        return
+    bar = _bar(shown(os.path.basename(path)).replace("\n", " "))
+    try:
+        yield bar.show
+    finally:
+        bar.close()
+
+
+def _bar(name: str) -> Any:
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        return PlainLine(name)
+
+    class Bar(tqdm):  # type: ignore[misc, unused-ignore]
+        monitor_interval = 0  # no thread, and a lock of this process only
+        _lock = threading.RLock()
+
+        def show(self, done: int, total: int | None) -> None:
+            self.total = total
+            if not self.n:
+                self.initial = done  # what was there before counts for no speed
+            self.update(done - self.n)
+
+    return Bar(desc=name, file=sys.stderr, unit="B", unit_scale=True, unit_divisor=1024, dynamic_ncols=True)
+
+
+class PlainLine:
+    """One line for the file `name`, written over itself at most ten times a second."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._began = self._last = time.monotonic()
+        self._first: int | None = None
+        self._state: tuple[int, int | None] | None = None
+        self._width = 0
+
+    def show(self, done: int, total: int | None) -> None:
+        """`done` bytes of `total` (`None`: not known) are there."""
+        if self._first is None:
+            self._first = done
+        self._state = (done, total)
+        now = time.monotonic()
+        if self._width == 0 or now - self._last >= _SECONDS_BETWEEN:
+            self._last = now
+            self._write()
+
+    def close(self) -> None:
+        """Show where it ended, and go on in the next line."""
+        if self._state is not None:
+            self._write()
+            tell("\n")
+
+    def _write(self) -> None:
+        done, total = self._state or (0, None)
+        share = f" of {amount(total)} ({100 * done // total} %)" if total else ""
+        pace = (done - (self._first or 0)) / max(time.monotonic() - self._began, 0.001)
+        text = f"{self._name}: {amount(done)}{share}, {amount(pace)}/s"
+        text = text[: max(shutil.get_terminal_size().columns - 1, 1)]
+        tell("\r" + text.ljust(self._width))
+        self._width = len(text)
+
+
+def amount(number: float) -> str:
+    """A number of bytes as people read it."""
+    for unit in _UNITS[:-1]:
+        if number < 1024:
+            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
+        number /= 1024
+    return f"{number:.1f} {_UNITS[-1]}"

@@ -1,0 +1,27 @@
+"""The package's advice in the words of the command line: options in place of keywords."""
+
+from __future__ import annotations
+
+import re
+
+_OPTIONS = {
+    "ca_bundles": "--ca-bundle",
+    "cert": "--cert",
+    "cert_file": "--cert",
+    "client_id": "--client-id",
+    "client_secret": "--client-secret-stdin",
+    "key_file": "--key",
+    "password": "--password-stdin",
+    "profile": "--profile",
+    "proxies": "--proxy",
+    "referer": "--referer",
+    "timeout": "--timeout",
+    "token": "--token-stdin",
+    "username": "--user",
+}
+_KEYWORD = re.compile(rf"\b({'|'.join(_OPTIONS)})=(?=[\s.,;:)]|\Z)")
+
+
+def in_options(text: str) -> str:
+    """`text` with each keyword that is named in it, such as ``ca_bundles=``, as the option that stands for it."""
+    return _KEYWORD.sub(lambda found: _OPTIONS[found[1]], text)

@@ -1,0 +1,25 @@
+"""One embedded portal for all runs of the program, forgotten and healed after each test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from esri_http.testing import EmbeddedPortal
+
+
+@pytest.fixture(scope="session")
+def _running_portal() -> Iterator[EmbeddedPortal]:
+    with EmbeddedPortal() as portal:
+        yield portal
+
+
+@pytest.fixture
+def portal(_running_portal: EmbeddedPortal, monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddedPortal]:
+    """A portal that the program trusts by the environment; where a test is about trust, it says so itself."""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", _running_portal.ca_file)
+    _running_portal.clear()
+    yield _running_portal
+    _running_portal.faults.clear()
+    assert _running_portal.internal_errors == []

@@ -1,0 +1,101 @@
+"""What the program says of itself."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+
+import pytest
+
+from esri_http import __version__
+from esri_http.cli.parser import COMMANDS, parse
+from esri_http.cli.statuses import MEANINGS
+
+from .support import run
+
+
+def test_the_help_lists_commands_and_exit_statuses() -> None:
+    done = run("--help")
+    assert (done.status, done.err) == (0, "")
+    assert all(re.search(rf"^    {command} ", done.out, re.MULTILINE) for command in COMMANDS)
+    assert all(re.search(rf"^  {status} +{re.escape(meaning)}$", done.out, re.MULTILINE) for status, meaning in MEANINGS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_of_a_command_has_examples_and_they_are_understood(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse([command, "--help"])
+    examples = re.findall(r"^  esri-http (.+)$", capsys.readouterr().out, re.MULTILINE)
+    assert examples
+    for example in examples:
+        assert parse(shlex.split(example)).command == command
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_of_a_command_is_printed(command: str) -> None:
+    done = run(command, "--help", env={"COLUMNS": "80"})
+    assert (done.status, done.err) == (0, "")
+    assert COMMANDS[command].description.split()[0] in done.out
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    assert run("--version").out == f"esri_http {__version__}\n"
+
+
+def test_the_help_of_a_request_loads_neither_the_network_nor_the_portal() -> None:
+    program = "import sys; from esri_http.cli import main; main(['get', '--help']); print('loaded', *sys.modules)"
+    loaded = run(program=("-c", program)).out.rpartition("loaded ")[2].split()
+    assert "esri_http.cli.verbs" in loaded
+    assert not {"urllib3", "ssl", "esri_http.testing", "esri_http.gis", "json", "logging", "getpass"} & set(loaded)
+
+
+@pytest.mark.parametrize("option", ["--password", "--token", "--client-secret"])
+def test_a_secret_is_no_argument_and_is_not_repeated(option: str) -> None:
+    for arguments in ([option, "s3cret"], [f"{option}=s3cret"]):
+        done = run("get", "https://gis.test", *arguments)
+        assert done.status == 2
+        assert "never an argument" in done.err
+        assert "s3cret" not in done.err
+
+
+def test_a_proxy_with_a_password_is_no_argument() -> None:
+    done = run("get", "https://gis.test", "--proxy", "http://amy:s3cret@proxy.test")
+    assert done.status == 2
+    assert "HTTPS_PROXY" in done.err
+    assert "s3cret" not in done.err
+
+
+@pytest.mark.parametrize(
+    "arguments, problem",
+    [
+        ([], "required: COMMAND"),
+        (["nothing"], "invalid choice"),
+        (["get"], "required: URL"),
+        (["get", "https://gis.test", "-F", "where"], "name=value"),
+        (["get", "https://gis.test", "-F", "file=@a.csv"], "cannot be part of a URL"),
+        (["get", "https://gis.test", "-H", "nothing"], "'Name: value'"),
+        (["get", "https://gis.test", "--timeout", "0"], "greater than zero"),
+        (["get", "https://gis.test", "--timeout", "nan"], "greater than zero"),
+        (["get", "https://gis.test", "--key", "a.pem"], "--cert"),
+        (["get", "https://gis.test", "--anonymous", "--user", "amy"], "no other sign-in"),
+        (["get", "https://gis.test", "--token-stdin", "--user", "amy"], "a sign-in of its own"),
+        (["get", "https://gis.test", "--token-stdin", "--password-stdin"], "not allowed with"),
+        (["get", "https://gis.test", "--client-secret-stdin"], "--client-id"),
+        (["get", "https://gis.test", "--password-stdin"], "--user"),
+        (["get", "https://gis.test", "--pass"], "unrecognized arguments"),
+        (["post", "https://gis.test", "-d", "x", "-F", "a=b"], "goes without -F"),
+        (["post", "https://gis.test", "-d", "@-", "--token-stdin"], "cannot come from there"),
+        (["head", "https://gis.test", "-o", "a"], "unrecognized arguments"),
+    ],
+)
+def test_wrong_usage_is_told_before_anything_is_sent(arguments: list[str], problem: str) -> None:
+    done = run(*arguments, given=b"line\n")
+    assert (done.status, done.out) == (2, "")
+    assert problem in done.err
+    assert "Traceback" not in done.err
+
+
+def test_the_programs_name_is_the_same_however_it_is_started() -> None:
+    assert run("get", "--help").out.startswith("usage: esri-http get ")
+    assert sys.executable not in run("get").err
