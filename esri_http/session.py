@@ -11,6 +11,7 @@ from .options import SESSION_KEYWORDS, check_keywords, with_environment
 from .pipeline.jars import JarHolder
 from .preparation import prepare
 from .session_settings import SessionSettings, default_auth
+from .transfers.verbs import TransferVerbs
 from .words.errors import ConfigurationError
 from .words.forks import watch_forks
 from .words.headers import lookup, merge
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 _UNSET: Any = object()
 
 
-class EsriSession(SessionSettings):
+class EsriSession(TransferVerbs, SessionSettings):
     """An HTTP session with ArcGIS sites. Safe to share between threads, usable after a fork, and it pickles.
 
     Parameters, as in the user's document:

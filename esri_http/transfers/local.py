@@ -1,0 +1,63 @@
+"""Files of this machine: what can go wrong with them, in our words."""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import contextmanager
+from io import FileIO
+from typing import TYPE_CHECKING, Any
+
+from ..words.errors import LocalFileError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@contextmanager
+def local_trouble(path: str, what: str) -> Iterator[None]:
+    """Raise `LocalFileError` for what the system says against `path`; `what`, such as "written", was to be done with it."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        if isinstance(error, LocalFileError):
+            raise
+        raise local_error(path, what, error) from error
+
+
+def local_error(path: str, what: str, error: Exception) -> LocalFileError:
+    """The one wording for a file that could not be `what`."""
+    why = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return LocalFileError(f"The file {path} cannot be {what}: {why}.", path=path)
+
+
+def path_text(path: Any) -> str:
+    """A path as text; raises `LocalFileError` for what is none."""
+    if not isinstance(path, (str, bytes, os.PathLike)) or not (text := os.fsdecode(path)):
+        raise LocalFileError(f"A path is text or a pathlib.Path, not {path!r:.80}.")
+    return text
+
+
+def check_target(path: str) -> None:
+    """Raise `LocalFileError` where no file can be put at the absolute `path`: no folder, or something else in its place."""
+    folder = os.path.dirname(path)
+    with local_trouble(path, "written"):
+        if not os.path.isdir(folder):
+            raise LocalFileError(f"There is no folder {folder} for {os.path.basename(path)}; make it first.", path=path)
+        try:
+            found = os.stat(path)
+        except FileNotFoundError:
+            return
+    if stat.S_ISDIR(found.st_mode):
+        raise LocalFileError(f"{path} is a folder, so no file can be written there.", path=path)
+    if not stat.S_ISREG(found.st_mode):
+        raise LocalFileError(f"{path} is there already and is no ordinary file, so it is not replaced.", path=path)
+
+
+def open_source(path: str) -> tuple[FileIO, int]:
+    """The file at `path`, opened in binary mode, and its size in bytes. Raises `LocalFileError`."""
+    with local_trouble(path, "read"):
+        if not stat.S_ISREG(os.stat(path).st_mode):  # to open a pipe would wait for its other end
+            raise LocalFileError(f"{path} is not a file.", path=path)
+        file = FileIO(path)
+        return file, os.fstat(file.fileno()).st_size
