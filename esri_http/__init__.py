@@ -34,8 +34,11 @@ if TYPE_CHECKING:
     from .auth.proxy_auth import ProxyAuth
     from .auth.static_tokens import EsriAPIKeyAuth, EsriUserTokenAuth
     from .auth.windows import EsriHttpNegotiateAuth, EsriWindowsAuth
+    from .gis.gis import GIS
     from .messages.request import Request
     from .messages.response import Response
+    from .profiles.manager import ProfileManager, ServerProfileManager
+    from .profiles.secrets import SecretStore
     from .session import EsriSession
     from .words.clock import Clock
     from .words.errors import (
@@ -92,8 +95,11 @@ _HOMES = {
     "auth.proxy_auth": ("ProxyAuth",),
     "auth.static_tokens": ("EsriAPIKeyAuth", "EsriUserTokenAuth"),
     "auth.windows": ("EsriHttpNegotiateAuth", "EsriWindowsAuth"),
+    "gis.gis": ("GIS",),
     "messages.request": ("Request",),
     "messages.response": ("Response",),
+    "profiles.manager": ("ProfileManager", "ServerProfileManager"),
+    "profiles.secrets": ("SecretStore",),
     "words.clock": ("Clock",),
     "words.errors": (
         "ArcGISLoginError", "BodyNotReplayableError", "CertificateError", "CertificateFileError", "ConfigurationError",

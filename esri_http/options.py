@@ -21,28 +21,35 @@ SESSION_KEYWORDS = {
 _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
 
-def check_keywords(given: dict[str, Any], known: dict[str, str], what: str, taken: Collection[str] = ()) -> dict[str, Any]:
+_SESSION_PARAMETERS = ("auth", "cert", "verify_cert", "allow_redirects", "headers", "referer")
+
+
+def check_keywords(
+    given: dict[str, Any],
+    known: dict[str, str],
+    what: str,
+    taken: Collection[str] = (),
+    also: Collection[str] = _SESSION_PARAMETERS,
+) -> dict[str, Any]:
     """`given` under our own names. Raises `TypeError` for an unknown keyword (with the nearest name) or one given twice.
 
-    `taken`: what was given by another way already.
+    `taken`: what was given by another way already. `also`: the named parameters, which may be what was meant.
     """
     options: dict[str, Any] = {}
     for name, value in given.items():
         target = known.get(name)
         if target is None:
-            raise TypeError(f"{what}() got an unexpected keyword argument {name!r}{_nearest(name, known)}")
+            raise TypeError(f"{what}() got an unexpected keyword argument {name!r}{_nearest(name, [*known, *also])}")
         if target in options or target in taken:
             raise TypeError(f"{what}() got {name!r} and another name for the same setting")
         options[target] = value
     return options
 
 
-def _nearest(name: str, known: dict[str, str]) -> str:
+def _nearest(name: str, known: list[str]) -> str:
     import difflib
 
-    near = difflib.get_close_matches(
-        name, [*known, "auth", "cert", "verify_cert", "allow_redirects", "headers", "referer"], 2, 0.5
-    )
+    near = difflib.get_close_matches(name, known, 2, 0.5)
     # Of two that are as near, the shorter.
     near.sort(key=lambda other: (-difflib.SequenceMatcher(None, other, name).ratio(), len(other)))
     return f"; did you mean {near[0]!r}?" if near else ""

@@ -32,6 +32,7 @@ from .words.urls import origin_of
 if TYPE_CHECKING:
     from .auth.base import BaseEsriAuth
     from .words.headers import HeaderInput
+    from .words.origins import Origin
     from .words.settings import ProxiesInput
 
 
@@ -55,8 +56,7 @@ class SessionSettings:
         self.stream = bool(options.get("stream", False))
         self.max_url_length = read_length(options.get("max_url_length", LONGEST_URL))
         self.deadline = read_deadline(options.get("deadline", DEADLINE_SECONDS))
-        trusted = options.get("trusted_origins") or ()
-        self.trusted_origins = frozenset(origin_of(url) for url in ((trusted,) if isinstance(trusted, str) else trusted))
+        self.trusted_origins = _read_origins(options.get("trusted_origins"))
         self._headers = Headers(
             {"User-Agent": f"esri_http/{__version__}", "Accept": "*/*", "Accept-Encoding": accept_encoding()}
         )
@@ -199,6 +199,16 @@ class SessionSettings:
     @timeout.setter
     def timeout(self, timeout: Any) -> None:
         self._timeout = read_timeout(timeout)
+
+
+def _read_origins(urls: Any) -> frozenset[Origin]:
+    """What users pass as `trusted_origins=`: a URL, or several."""
+    if not urls:
+        return frozenset()
+    try:
+        return frozenset(origin_of(url) for url in ((urls,) if isinstance(urls, str) else urls))
+    except TypeError:
+        raise ConfigurationError("trusted_origins= takes a URL, or several in a list.") from None
 
 
 def _read_proxy_auth(auth: Any) -> Any:

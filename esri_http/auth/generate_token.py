@@ -48,6 +48,7 @@ class EsriGenTokenAuth(SiteAuth):
     handler to the left signs us in at the web tier, and the token is asked for without a password. `time_out`: minutes that
     the token should live (what was granted is in `expiration`). `client`: ``referer``, ``requestip`` or ``ip`` (then `ip`
     is that address). `legacy`: send ``token=`` instead of a header. `verify_sign_in`: have the portal say who we are.
+    `service`: what the site was found to be already; `None`: it is asked.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class EsriGenTokenAuth(SiteAuth):
         *,
         client: str = "referer",
         ip: str | None = None,
+        service: TokenService | None = None,
         **options: Any,
     ) -> None:
         super().__init__(token_url, password=password, referer=referer, legacy=legacy, verify_cert=verify_cert, **options)
@@ -75,7 +77,7 @@ class EsriGenTokenAuth(SiteAuth):
         self.client = client
         self.ip = ip
         self.time_out = time_out
-        self._service: TokenService | None = None
+        self._service = service
         self._finding = Flights()
         if portal_auth is not None:
             self._router.tokens = PortalTokens(portal_auth, self.clock)

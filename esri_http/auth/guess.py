@@ -133,11 +133,18 @@ class EsriGuessAuth(PasswordAuth):
         """Whether there is a user name and a password."""
         return bool(self.username) and self._password is not None
 
+    def choice_for(self, url: str) -> str | None:
+        """The name of what a request to `url` is signed in by, such as ``Basic``; `None` where nothing was asked for yet."""
+        choice = self._choice_at(url)
+        return None if choice is None else choice.name
+
+    def _choice_at(self, url: str) -> _Choice | None:
+        split = split_url(url)
+        return self._choices.get((split.origin, _context(split.path)))
+
     def describe(self, url: str) -> str:
         """How a request to `url` is signed in, and why so; holds no secret, and asks nobody."""
-        split = split_url(url)
-        origin = split.origin
-        choice = self._choices.get((origin, _context(split.path)))
+        origin, choice = split_url(url).origin, self._choice_at(url)
         if choice is None:
             return f"{origin}: {type(self).__name__} has not been asked for a sign-in yet"
         return f"{origin}: {choice.name} as {self.username or 'the current user'}; {choice.why}"

@@ -111,7 +111,7 @@ def _ask(split: SplitUrl, wire: Wire, portal: Root | None) -> TokenService:
         raise SignInError(
             f"At {site} there is neither a portal nor an ArcGIS Server that answers rest/info.{why}", url=str(site)
         )
-    return _service_of_server(site, info, portal)
+    return service_of_server(site, info, portal)
 
 
 def _info(site: Root, path: str, wire: Wire, said: list[str]) -> dict[str, Any] | None:
@@ -137,7 +137,12 @@ def _is_portal_info(info: dict[str, Any]) -> bool:
     return "owningSystemUrl" in info or "authInfo" in info
 
 
-def _service_of_server(site: Root, info: dict[str, Any], portal: Root | None) -> TokenService:
+def service_of_server(site: Root, info: dict[str, Any], portal: Root | None = None) -> TokenService:
+    """The token service of the server at `site` by its rest/info: its own, or that of the portal it is federated with.
+
+    `portal`: the one that the credentials are for; `None` where they are for `site`, whose word then counts on its own host
+    only. Raises `SignInError` where there is none, or none that may be believed.
+    """
     owner = info.get("owningSystemUrl")
     if isinstance(owner, str) and owner:
         service = portal_service(portal if portal is not None and same_portal(owner, portal) else _owner(site, owner))

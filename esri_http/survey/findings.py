@@ -69,7 +69,7 @@ def read_server(response: Response) -> Finding:
 
 
 def _read(response: Response, kind: str, known: frozenset[str]) -> Finding:
-    origin, status, where = response.request.origin, response.status_code, redact_url(response.url)
+    origin, status, where = response.request.origin, response.status_code, redact_url(response.url.partition("?")[0])
 
     def finding(kind: str, words: str, fields: dict[str, Any] | None = None, schemes: tuple[str, ...] = ()) -> Finding:
         response.discard()
@@ -89,12 +89,21 @@ def _read(response: Response, kind: str, known: frozenset[str]) -> Finding:
     if status >= 500 or (error is not None and (error.code or 0) >= 500):
         return finding(TROUBLE, f"answers with an error: {error or f'HTTP {status}'}")
     if fields is not None and error is None and not known.isdisjoint(fields):
-        return finding(kind, f"is {'a portal' if kind == PORTAL else 'an ArcGIS Server'}", fields)
+        return finding(kind, _introduced(kind, fields), fields)
     if status in _MISSING_STATUSES or error is not None or fields is not None:
         return finding(NOTHING, f"is no {kind} ({error or f'HTTP {status}'})")
     if status >= 400:
         return finding(TROUBLE, f"answers with HTTP {status}")
-    return finding(PAGE, "answers with a web page" if _is_page(response) else "answers with something that is not ArcGIS")
+    if _is_page(response):
+        return finding(PAGE, "answers with a web page")
+    return finding(NOTHING, "answers with something that is not ArcGIS")
+
+
+def _introduced(kind: str, fields: dict[str, Any]) -> str:
+    if kind == SERVER:
+        return "is an ArcGIS Server"
+    who = text_in(fields, "user", "username") or text_in(fields, "appInfo", "appId")
+    return f"is a portal; {f'{who:.100}' if who else 'nobody'} is signed in"
 
 
 def named(schemes: tuple[str, ...]) -> str:

@@ -53,6 +53,7 @@ class EmbeddedPortal(PortalSettings):
         names: Iterable[str] = (),
         max_record_count: int = 50,
         public_url: str = "",
+        portal_context: str = "/portal",
     ) -> None:
         """`host`: "localhost" (IPv4 and, where there is one, IPv6), or a loopback address; the URLs are made with it.
 
@@ -61,6 +62,7 @@ class EmbeddedPortal(PortalSettings):
         further host names for the certificate. `max_record_count`: features that one answer of a layer holds at most.
         `public_url`: where a web tier, such as a reverse proxy, makes the sites known, each below its context
         (``https://gis.example/basic`` for ``https://gis.example/basic/portal``); their `address` is where it sends requests to.
+        `portal_context`: the path that the portal lives below; empty, as at ArcGIS Online, for the whole host.
         """
         super().__init__(clock)
         self.host = host
@@ -83,7 +85,7 @@ class EmbeddedPortal(PortalSettings):
         self.accounts = Accounts(self.users, self.now)
         self.standalone_accounts = Accounts(self.users, self.now)
         #: The sites themselves: `routes`, `gate`, `info_overrides`, `self_overrides`.
-        self.portal_site = PortalSite(self, self.recorder, self.faults, self.accounts, self.tokens)
+        self.portal_site = PortalSite(self, self.recorder, self.faults, self.accounts, self.tokens, portal_context)
         #: OAuth 2: its settings (see `OAuthSettings`), and what it has given out.
         self.oauth = OAuth(self.portal_site)
         self.server_site = self._server("server", "/server", self.accounts, self.tokens, max_record_count)

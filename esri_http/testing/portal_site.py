@@ -22,9 +22,15 @@ class PortalSite(Site):
     """`/portal`. Its routes exist below `/sharing/rest` and below `/sharing`, as in the real one."""
 
     def __init__(
-        self, settings: PortalSettings, recorder: Recorder, faults: Faults, accounts: Accounts, tokens: TokenStore
+        self,
+        settings: PortalSettings,
+        recorder: Recorder,
+        faults: Faults,
+        accounts: Accounts,
+        tokens: TokenStore,
+        context: str = "/portal",
     ) -> None:
-        super().__init__("portal", "/portal", settings, recorder, faults)
+        super().__init__("portal", context, settings, recorder, faults)
         self.accounts = accounts
         self.tokens = tokens
         #: Roots of the servers that are federated with the portal.

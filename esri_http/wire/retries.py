@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 LONGEST_WAIT_SECONDS = 120.0
 _JITTER_SECONDS = 0.2
+# urllib3 takes an empty collection for all methods.
+_NO_METHOD = frozenset({"-"})
 
 # Handed to urllib3 itself: it raises the first error as it is and repeats nothing; a constant, since it is never counted.
 RAISE_AT_ONCE = Retry(False, redirect=False, raise_on_status=False)
@@ -31,7 +33,7 @@ def make_retry(settings: RetrySettings) -> Retry:
         other=0,
         redirect=0,
         status_forcelist=settings.statuses,
-        allowed_methods=settings.methods,
+        allowed_methods=settings.methods or _NO_METHOD,
         backoff_factor=factor,
         raise_on_status=False,
         raise_on_redirect=False,

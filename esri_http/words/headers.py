@@ -104,10 +104,15 @@ class Headers(MutableMapping[str, str]):
 
 
 def pairs(source: HeaderInput) -> Iterable[tuple[str, str | bytes | None]]:
-    """The fields of anything that users hand over as headers."""
+    """The fields of anything that users hand over as headers; raises `InvalidHeaderError` for what is neither dict nor pairs."""
     if source is None:
         return ()
-    return source.items() if isinstance(source, Mapping) else source
+    if isinstance(source, Mapping):
+        return source.items()
+    try:
+        return [(name, value) for name, value in source]
+    except (TypeError, ValueError):
+        raise InvalidHeaderError("headers= takes a dict of names and values, or pairs of them.") from None
 
 
 def text_value(name: str, value: str | bytes) -> str:

@@ -23,15 +23,17 @@ MAY_IMPORT = {
     "testing": {"words", "testing"},
 }
 # What opens the door to users: the package, whose names stand on all floors, and the program.
-DOORS = {"", "__main__"}
+DOORS = {"", "__main__", "env"}
 MAY_SHOW_THE_PORTAL = {"demo", "demo_cases", "__main__"}
 # Where each package from outside the standard library may be imported.
 MAY_USE = {
     "urllib3": {"wire"},
     "certifi": {"wire"},
     "spnego": {"auth"},
+    "krb5": {"auth"},
     "cryptography": {"auth", "wire", "testing"},
     "keyring": {"profiles"},
+    "pandas": {"profiles"},
     "arcpy": {"auth"},
     "arcgis_notebooks_auth": {"auth"},
     "pytest": {"testing"},

@@ -461,6 +461,12 @@ def test_silence_is_a_failure_like_another(
     assert len(peer.requests) == requests
 
 
+def test_no_method_at_all_is_tried_again_where_none_is_named(make_session: MakeSession, handler_peer: StartHandler) -> None:
+    peer = handler_peer(lambda request: Reply(503))
+    assert make_session(method_whitelist=()).get(peer.url_for("/")).status_code == 503
+    assert len(peer.requests) == 1
+
+
 def test_tls_failures_are_not_tried_again(
     make_session: MakeSession, handler_peer: StartHandler, ca: CertificateAuthority, fake_clock: FakeClock
 ) -> None:

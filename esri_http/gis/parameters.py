@@ -1,0 +1,204 @@
+"""What callers give to `GIS(...)`: every keyword checked, the peer's old names understood, contradictions told at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..options import SESSION_KEYWORDS, check_keywords
+from ..words.errors import ConfigurationError
+
+_TEXTS = (
+    "url", "username", "password", "key_file", "client_id", "profile", "client_secret", "token", "api_key", "referer",
+    "refresh_token",
+)  # fmt: skip
+_OAUTH = ("redirect_uri", "on_token", "mfa_code", "accept_terms", "use_pkce", "open_browser", "prompt", "wait_seconds")
+_KERBEROS = (
+    "mutual_authentication", "force_preemptive", "hostname_override", "delegate", "service", "sanitize_mutual_error_response",
+)  # fmt: skip
+_OWN = (
+    "token", "api_key", "client_secret", "refresh_token", "use_gen_token", "expiration", "custom_auth", "session", "adapter",
+    "referer", "validate_url", "proxy", "proxy_host", "proxy_port", "send_cbt", "secret_store", "pickle_secrets", "headers",
+    "clock",
+)  # fmt: skip
+_SESSION = {name: ours for name, ours in SESSION_KEYWORDS.items() if name not in ("stream", "verify", "clock")}
+KEYWORDS = {**{name: name for name in (*_OWN, *_OAUTH, *_KERBEROS)}, **_SESSION}
+_POSITIONAL = (
+    "url", "username", "password", "key_file", "cert_file", "verify_cert", "set_active", "client_id", "profile",
+)  # fmt: skip
+
+_SECRETS = frozenset(
+    {
+        "password",
+        "client_secret",
+        "token",
+        "api_key",
+        "refresh_token",
+        "mfa_code",
+        "custom_auth",
+        "session",
+        "proxy_auth",
+        "headers",
+    }
+)
+_OF_THIS_PROCESS = ("secret_store", "on_token", "open_browser", "prompt", "adapter")
+
+# Each is a sign-in of its own; of two it could not be told which one is meant.
+_WAYS = ("session", "custom_auth", "token", "api_key", "client_id")
+
+
+class Parameters:
+    """The parameters of one `GIS`, under our own names. Immutable once it is made; holds secrets, and shows none."""
+
+    def __init__(self, given: dict[str, Any], keywords: dict[str, Any]) -> None:
+        """`given`: the named parameters of `GIS`; `keywords`: the rest.
+
+        Raises `TypeError` for an unknown keyword (with the nearest name), `ConfigurationError` for what cannot work.
+        """
+        options = check_keywords(keywords, KEYWORDS, "GIS", also=_POSITIONAL)
+        self.values: dict[str, Any] = {**given, **options}
+        for name in _TEXTS:
+            self.values[name] = _text(name, self.values.get(name))
+        _check(self)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in KEYWORDS or name in _POSITIONAL:
+            values: dict[str, Any] = self.__dict__["values"]
+            return values.get(name)
+        raise AttributeError(name)
+
+    def replaced(self, **values: Any) -> Parameters:
+        """The same with other values, which are not checked against each other again."""
+        other = Parameters.__new__(Parameters)
+        other.values = {**self.values, **values}
+        return other
+
+    @property
+    def place(self) -> str | None:
+        """``pro`` or ``home``, where the url is that word; `None` otherwise."""
+        word = (self.url or "").strip().lower()
+        return word if word in ("pro", "home") else None
+
+    @property
+    def kerberos(self) -> dict[str, Any]:
+        """What was said of Kerberos; with any of it, Kerberos is what the caller wants."""
+        return {name: self.values[name] for name in _KERBEROS if self.values.get(name) is not None}
+
+    @property
+    def oauth(self) -> dict[str, Any]:
+        """What was said of OAuth."""
+        return {name: self.values[name] for name in _OAUTH if self.values.get(name) is not None}
+
+    @property
+    def certificate(self) -> Any:
+        """What `EsriSession` takes as `cert=`; `None` for none. A password without a user name is the certificate's."""
+        cert = self.values.get("cert_file")
+        if cert is None:
+            return None
+        password = None if self.username or self.client_id else self.password
+        if isinstance(cert, (tuple, list)):
+            return cert
+        if self.key_file is None:
+            return (cert, password) if password else cert
+        return (cert, self.key_file, password)
+
+    @property
+    def session_options(self) -> dict[str, Any]:
+        """What the session is made with."""
+        names = set(_SESSION.values()) | {"clock"}
+        options = {name: value for name, value in self.values.items() if name in names and value is not None}
+        if "timeout" in self.values:
+            options["timeout"] = self.values["timeout"]
+        proxies = _proxies(self)
+        if proxies is not None:
+            options["proxies"] = proxies
+        if self.referer is not None:
+            options["referer"] = self.referer
+        return {**options, "verify_cert": self.verify_cert, "headers": self.headers, "cert": self.certificate}
+
+    def without_secrets(self) -> tuple[Parameters, tuple[str, ...]]:
+        """A copy that may be stored, and the names of what it lacks."""
+        lacking = tuple(name for name, value in self.values.items() if value is not None and _holds_secret(name, value))
+        left_out = (*lacking, *_OF_THIS_PROCESS)
+        copy = Parameters.__new__(Parameters)
+        copy.values = {name: value for name, value in self.values.items() if name not in left_out}
+        return copy, lacking
+
+    def __repr__(self) -> str:
+        return f"<Parameters {', '.join(sorted(name for name, value in self.values.items() if value is not None))}>"
+
+
+def _holds_secret(name: str, value: Any) -> bool:
+    """Whether a pickle has to do without this, unless it was asked to hold secrets."""
+    if name in ("proxies", "proxy"):
+        return "@" in str(value)
+    if name == "cert_file":
+        return isinstance(value, (tuple, list, bytes))  # with its password, or as a whole
+    return name in _SECRETS
+
+
+def _text(name: str, value: Any) -> Any:
+    """`value`, which has to be text or `None`; an empty one counts as not given, as in the peer."""
+    if value is None or value == "":
+        return None
+    if name in ("key_file", "url") and hasattr(value, "__fspath__"):
+        import os
+
+        return os.fsdecode(value)
+    if name == "token" and isinstance(value, (tuple, list)):
+        return value
+    if not isinstance(value, str):
+        raise ConfigurationError(f"GIS takes {name}= as text, not as {type(value).__name__}.")
+    return value
+
+
+def _check(given: Parameters) -> None:
+    ways = [name for name in _WAYS if given.values.get(name) is not None]
+    if len(ways) > 1:
+        raise ConfigurationError(f"{ways[0]}= and {ways[1]}= are two ways to sign in; give one of them.")
+    has_password = given.password is not None or given.username is not None
+    if ways and ways[0] != "client_id" and given.password is not None:
+        raise ConfigurationError(f"{ways[0]}= and password= are two ways to sign in; give one of them.")
+    if given.session is not None and not hasattr(given.session, "auth"):
+        raise ConfigurationError("session= takes an EsriSession.")
+    if given.client_secret is not None and given.client_id is None:
+        raise ConfigurationError("client_secret= needs client_id=.")
+    if given.refresh_token is not None and given.client_id is None:
+        raise ConfigurationError("refresh_token= needs client_id=, the app that it was given to.")
+    if given.key_file is not None and given.cert_file is None:
+        raise ConfigurationError("key_file= needs cert_file=, the certificate that the key belongs to.")
+    if given.password is not None and not (given.username or given.client_id or given.cert_file or given.profile):
+        raise ConfigurationError("password= needs username= (or cert_file=, for the password of a PFX).")
+    if given.place is not None and (ways or has_password or given.cert_file is not None):
+        raise ConfigurationError(f"GIS({given.place!r}) is signed in by {_holder(given.place)}; leave the other sign-in out.")
+    if given.proxy_port is not None and given.proxy_host is None:
+        raise ConfigurationError("proxy_port= needs proxy_host=.")
+    _check_profile(given)
+
+
+def _check_profile(given: Parameters) -> None:
+    if given.profile is None:
+        return
+    for name in ("session", "custom_auth", "token", "api_key"):
+        if given.values.get(name) is not None:
+            raise ConfigurationError(
+                f"A profile keeps no {name}=; it keeps url, username, key_file, cert_file, client_id, and a password."
+            )
+    if not isinstance(given.values.get("cert_file"), (str, type(None))) and not hasattr(given.cert_file, "__fspath__"):
+        raise ConfigurationError("A profile keeps cert_file= as the path of a file, and nothing else.")
+
+
+def _holder(place: str) -> str:
+    return "ArcGIS Pro" if place == "pro" else "the notebook that it runs in, or ArcGIS Pro"
+
+
+def _proxies(given: Parameters) -> Any:
+    """The proxies, by whichever of the three ways they were given."""
+    told = [name for name in ("proxies", "proxy", "proxy_host") if given.values.get(name) is not None]
+    if len(told) > 1:
+        raise ConfigurationError(f"{told[0]}= and {told[1]}= both name proxies; give one of them.")
+    if not told:
+        return None
+    if told[0] == "proxy_host":
+        return {"all": f"http://{given.proxy_host}:{given.proxy_port or 80}"}
+    value = given.values[told[0]]
+    return {"all": value} if isinstance(value, str) else value

@@ -1,0 +1,114 @@
+"""`GIS(profile=...)`: what a stored profile adds to the parameters, and what of a sign-in goes back into it."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from ..profiles.manager import ProfileManager, ServerProfileManager, StoredProfile, stored
+from ..words.errors import ProfileError
+from .parameters import Parameters
+
+if TYPE_CHECKING:
+    from ..auth.oauth_app import Grant
+    from .sign_in import SignedIn
+
+log = logging.getLogger("esri_http.gis")
+
+_KEYS = ("url", "username", "key_file", "cert_file", "client_id")
+
+
+class Profile:
+    """The profile that a `GIS` was made with: read before the sign-in, and kept up to date afterwards."""
+
+    def __init__(self, name: str, given: Parameters) -> None:
+        """Raises `ProfileError` for a profile that is not there, where nothing was given that a new one could be made of."""
+        self.name = name
+        self._store = given.secret_store
+        self._manager: ProfileManager | None = None
+        self._held: StoredProfile | None = None
+        try:
+            self._manager, self._held = stored(name, self._store)
+        except ProfileError:
+            if not _is_missing(name, self._store) or all(given.values.get(key) is None for key in _KEYS):
+                raise
+        self.parameters = self._completed(given)
+
+    @property
+    def secret_problem(self) -> str | None:
+        """Why its password could not be had; `None` where nothing went wrong."""
+        return None if self._held is None else self._held.secret_problem
+
+    @property
+    def has_refresh_token(self) -> bool:
+        """Whether the stored secret is a refresh token."""
+        given = self.parameters
+        return bool(self._held and self._held.secret and given.client_id and not given.username and not given.client_secret)
+
+    def _completed(self, given: Parameters) -> Parameters:
+        """`given`, and from the profile what it leaves open; the password only where the account and the site are the same."""
+        held = self._held
+        if held is None:
+            return given
+        values = {key: given.values.get(key) if given.values.get(key) is not None else getattr(held, key) for key in _KEYS}
+        is_same = all(values[key] == getattr(held, key) for key in _KEYS)
+        if given.password is None and is_same and held.secret is not None:
+            values["password"] = held.secret
+        return given.replaced(**values)
+
+    def keep(self, signed_in: SignedIn) -> None:
+        """Store what the sign-in was made with, where that is news, and from now on each new refresh token.
+
+        Raises `ProfileError` where that cannot be done; then nothing of it is stored.
+        """
+        given, handler = self.parameters, signed_in.way.handler
+        secret = signed_in.asked_password or given.password
+        is_oauth = bool(given.client_id and not given.username and not given.client_secret)
+        if is_oauth:
+            secret = getattr(handler, "refresh_token", None)
+        url = given.url or str(signed_in.site.root)
+        manager = self._manager or self._new_manager(signed_in.site.is_portal)
+        paths = {key: _path(given.values.get(key)) for key in ("key_file", "cert_file")}
+        manager.save(StoredProfile(self.name, url, given.username, client_id=given.client_id, secret=secret, **paths))
+        self._manager = manager
+        if is_oauth:
+            handler.on_token = RefreshTokenKeeper(manager, self.name, secret, handler.on_token)
+
+    def _new_manager(self, is_portal: bool) -> ProfileManager:
+        return ProfileManager(store=self._store) if is_portal else ServerProfileManager(store=self._store)
+
+
+class RefreshTokenKeeper:
+    """Stores each new refresh token of a profile's sign-in. Called by the handler, one thread at a time."""
+
+    def __init__(self, manager: ProfileManager, name: str, last: str | None, after: Any) -> None:
+        self._manager = manager
+        self._name = name
+        self._last = last
+        self._after = after
+
+    def __call__(self, grant: Grant) -> None:
+        """Store it; a store that fails is logged, since the request that is under way can go on without."""
+        if grant.refresh_token is not None and grant.refresh_token != self._last:
+            try:
+                self._manager.set_secret(self._name, grant.refresh_token)
+                self._last = grant.refresh_token
+            except ProfileError as error:
+                log.warning("The new refresh token of profile %s could not be stored: %s", self._name, error)
+        if self._after is not None:
+            self._after(grant)
+
+    def __repr__(self) -> str:
+        return f"<RefreshTokenKeeper of {self._name}>"
+
+
+def _is_missing(name: str, store: Any) -> bool:
+    """Whether there is no such profile; a file that cannot be read is an error of its own."""
+    return not (ProfileManager(store=store).exists(name) or ServerProfileManager(store=store).exists(name))
+
+
+def _path(value: Any) -> str | None:
+    """An absolute path, since a profile is used from other folders, too."""
+    import os
+
+    return None if value is None else os.path.abspath(os.fsdecode(value))

@@ -1,0 +1,237 @@
+"""`GIS` as an object: what it says of its site, its end, its copies, and many threads with one of it."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+import esri_http.env
+from esri_http import GIS, EsriHttpError, SignInError
+from esri_http.gis.properties import Properties
+from esri_http.testing import EmbeddedPortal, faults
+
+
+@pytest.fixture
+def amy(portal: EmbeddedPortal, connect: Any) -> GIS:
+    """The portal, amy signed in."""
+    gis: GIS = connect("", "amy", "amys-secret")
+    portal.clear()
+    return gis
+
+
+# -- what it says ----------------------------------------------------------------------------------------------------
+
+
+def test_what_the_site_says_is_there_by_attribute_and_by_name(portal: EmbeddedPortal, amy: GIS) -> None:
+    assert amy.properties.user.username == amy.properties["user"]["username"] == "amy"
+    assert amy.properties.helperServices == {}
+    assert (amy.version, amy.url, str(amy)) == ("2024.1", portal.portal_url, f"GIS @ {portal.portal_url} version:2024.1")
+    assert repr(amy) == str(amy)
+    assert (amy.users.me.username, amy.users.me.fullName, repr(amy.users.me)) == ("amy", "Amy Adams", "<User username:amy>")
+    assert repr(amy.users) == f"<Users of {amy}>"
+    assert portal.requests == []
+
+
+def test_an_unknown_property_is_told_with_the_nearest(amy: GIS) -> None:
+    with pytest.raises(AttributeError, match=r"says nothing of 'portalname'; it says something of portalName"):
+        amy.properties.portalname  # noqa: B018
+    with pytest.raises(AttributeError, match=r"says nothing of 'zzz'\.$"):
+        amy.properties.zzz  # noqa: B018
+    assert not hasattr(amy.properties, "__array_interface__")
+    assert "portalName" in dir(amy.properties)
+
+
+def test_properties_are_a_dict_and_survive_a_pickle() -> None:
+    said = Properties({"a": {"b": [{"c": 1}]}})
+    said.d = 2
+    copy = pickle.loads(pickle.dumps(said))
+    assert (copy.a.b[0].c, copy.d, type(copy.a)) == (1, 2, Properties)
+    assert '"c": 1' in repr(copy)
+
+
+def test_a_notebook_gets_a_link(portal: EmbeddedPortal, connect: Any) -> None:
+    portal.portal_site.self_overrides = {"currentVersion": "<b>1</b>"}
+    gis = connect()
+    url = portal.portal_url
+    link = f'<a href="{url}" target="_blank" rel="noopener">{url}</a>'
+    assert gis._repr_html_() == f"GIS @ {link} version:&lt;b&gt;1&lt;/b&gt;"
+
+
+def test_it_explains_itself_without_a_secret(portal: EmbeddedPortal, amy: GIS, capsys: Any) -> None:
+    amy.explain()
+    told = capsys.readouterr().out
+    lines = told.splitlines()
+    asked = f"  asked        {portal.portal_url}/sharing/rest/portals/self is a portal;"
+    assert lines[0] == f"GIS @ {portal.portal_url} version:2024.1, signed in as amy"
+    assert lines[1:5] == [
+        f"{asked} nobody is signed in",
+        f"{asked} amy is signed in",
+        f"  chosen       user name and password at the portal (EsriBuiltInAuth({portal.portal_url}))",
+        "  because      the site asks for no sign-in at the web tier",
+    ]
+    assert "  possible too OAuth, in a browser: client_id=" in lines
+    assert not any(secret in told for secret in ("amys-secret", amy.session.auth.token))
+
+
+def test_an_explanation_names_no_oauth_where_there_is_none(portal: EmbeddedPortal, connect: Any, capsys: Any) -> None:
+    portal.portal_site.self_overrides = {"supportsOAuth": False}
+    connect().explain()
+    assert "OAuth" not in capsys.readouterr().out
+
+
+def test_what_an_organisation_calls_itself_counts_within_online_only(online: EmbeddedPortal) -> None:
+    for key, base in (
+        ("x", "evil.example"),
+        ("a/b", "maps.arcgis.com"),
+        (5, "maps.arcgis.com"),
+        ("evil.example/", "arcgis.com"),
+    ):
+        online.portal_site.self_overrides.update(urlKey=key, customBaseUrl=base)
+        with GIS(None, "amy", "amys-secret") as gis:
+            assert gis.url == "https://www.arcgis.com"
+
+
+# -- the active one --------------------------------------------------------------------------------------------------
+
+
+def test_the_last_one_made_is_the_active_one_unless_it_should_not_be(portal: EmbeddedPortal, connect: Any) -> None:
+    assert esri_http.env.active_gis is None
+    first = connect()
+    connect(set_active=False)
+    assert esri_http.env.active_gis is first
+    with connect() as second:
+        assert esri_http.env.active_gis is second
+    assert esri_http.env.active_gis is None
+
+
+# -- its end ---------------------------------------------------------------------------------------------------------
+
+
+def test_after_logout_it_is_anonymous_and_says_so(portal: EmbeddedPortal, connect: Any) -> None:
+    portal.generate_token_takes_passwords = False
+    gis = connect("", "amy", "amys-secret")
+    token = gis.session.auth.token
+    assert gis.logout() is True
+    assert portal.tokens.get(token) is None
+    assert (gis.users.me, gis.session.auth, gis.properties.portalName) == (None, None, "ArcGIS Enterprise")
+    assert gis.session.get(portal.layer_url, params={"f": "json"}).esri_error.code == 499
+    assert gis.logout() is False
+
+
+def test_a_closed_one_can_be_used_again(portal: EmbeddedPortal, amy: GIS) -> None:
+    amy.close()
+    assert amy.session.get(portal.layer_url, params={"f": "json"}).json()["name"] == "Places"
+
+
+def test_a_sign_in_that_fails_leaves_nothing_open(portal: EmbeddedPortal, connect: Any) -> None:
+    with pytest.raises(EsriHttpError):
+        connect("", "amy", "a-wrong-one")
+    assert portal.open_connections() == 0 or _drops_to_zero(portal)
+
+
+def _drops_to_zero(portal: EmbeddedPortal) -> bool:
+    for _ in range(200):
+        if portal.open_connections() == 0:
+            return True
+        threading.Event().wait(0.01)
+    return False
+
+
+# -- its copies ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "keywords",
+    [
+        {"username": "amy", "password": "amys-secret"}, {"token": True}, {"api_key": True},
+        {"client_id": "app1", "client_secret": "app1-secret"},
+    ],
+)  # fmt: skip
+def test_a_pickle_holds_no_secret_and_says_so_when_one_is_missing(portal: EmbeddedPortal, connect: Any, keywords: Any) -> None:
+    portal.register_app("app1", "app1-secret")
+    given = dict(keywords)
+    if "token" in given:
+        given["token"] = portal.issue_token("amy", referer="http")
+    if "api_key" in given:
+        given["api_key"] = portal.issue_api_key("amy")
+    gis = connect("", **given)
+    pickled = pickle.dumps(gis)
+    for secret in (*given.values(), gis.session.auth.token):
+        assert str(secret).encode() not in pickled or secret in ("amy", "app1")
+    portal.clear()
+    copy = pickle.loads(pickled)
+    assert (repr(copy), copy.properties, copy.url) == (repr(gis), gis.properties, gis.url)
+    name = list(given)[-1]
+    with pytest.raises(SignInError, match=rf"comes from a pickle, which holds no {name}="):
+        copy.session  # noqa: B018
+    assert portal.requests == []
+
+
+def test_an_anonymous_copy_connects_when_it_is_used(portal: EmbeddedPortal, connect: Any) -> None:
+    copy = pickle.loads(pickle.dumps(connect()))
+    portal.clear()
+    assert copy.session.get(portal.public_layer_url, params={"f": "json"}).json()["name"] == "Places"
+    assert len(portal.requests) == 2
+    copy.close()
+
+
+def test_a_pickle_with_secrets_is_signed_in(portal: EmbeddedPortal, amy: GIS) -> None:
+    amy.pickle_secrets = True
+    copy = pickle.loads(pickle.dumps(amy))
+    assert copy.session.auth.token == amy.session.auth.token
+    assert portal.requests == []
+    assert copy.session.get(portal.layer_url, params={"f": "json"}).json()["name"] == "Places"
+    assert copy.pickle_secrets is True
+    copy.close()
+
+
+def test_a_copy_in_another_process_signs_in_again_by_what_is_there(portal: EmbeddedPortal, connect: Any) -> None:
+    gis = connect(portal.portal_url, "amy", "amys-secret", pickle_secrets=True)
+    program = "import pickle, sys; gis = pickle.load(sys.stdin.buffer); print(gis.users.me.username, gis.session.auth.token)"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program],
+        input=pickle.dumps(gis),
+        capture_output=True,
+        timeout=50,
+        env=dict(os.environ),
+    )
+    assert done.stderr == b""
+    assert done.stdout.decode().split() == ["amy", gis.session.auth.token]
+
+
+@pytest.mark.parametrize("proxies", [{"https": "http://u:hidden@proxy.example:80"}, "http://u:hidden@proxy.example:80"])
+def test_a_pickle_keeps_no_password_of_a_proxy(portal: EmbeddedPortal, connect: Any, proxies: Any) -> None:
+    gis = connect("", proxies={"no_proxy": "localhost"})
+    gis._given.values["proxies"] = proxies
+    assert b"hidden" not in pickle.dumps(gis)
+
+
+# -- threads ---------------------------------------------------------------------------------------------------------
+
+
+def test_many_threads_use_one_and_renew_its_token_once(portal: EmbeddedPortal, amy: GIS) -> None:
+    portal.revoke_all_tokens()
+
+    def work(_: int) -> Any:
+        return amy.session.get(portal.portal_url + "/sharing/rest/community/self", params={"f": "json"}).json()["username"]
+
+    with ThreadPoolExecutor(16) as pool:
+        assert set(pool.map(work, range(64))) == {"amy"}
+    assert portal.count("/generateToken") == 1
+
+
+def test_many_threads_with_one_copy_connect_once(portal: EmbeddedPortal, connect: Any) -> None:
+    copy = pickle.loads(pickle.dumps(connect()))
+    portal.clear()
+    portal.faults.add("/portals/self", faults.delay(0.05), times=1)
+    with ThreadPoolExecutor(8) as pool:
+        assert len({id(session) for session in pool.map(lambda _: copy.session, range(8))}) == 1
+    assert portal.count("/portals/self") == 1
+    copy.close()
