@@ -53,7 +53,7 @@ def password_refused(who: str) -> str:
 
 def ticket_refused(request: Request, response: Response, who: str, service: str, clock: Clock) -> SignInError:
     """For a server that does not take a Kerberos ticket and does not say why."""
-    skew = _skew_seconds(response, clock)
+    skew = skew_seconds(response, clock)
     if skew is not None and abs(skew) > _MOST_SKEW_SECONDS:
         why = f"its clock and ours are {skew:.0f} s apart, and Kerberos allows 300; set the clock."
     else:
@@ -72,7 +72,7 @@ def unproven(request: Request) -> SignInError:
     )  # fmt: skip
 
 
-def _skew_seconds(response: Response, clock: Clock) -> float | None:
+def skew_seconds(response: Response, clock: Clock) -> float | None:
     """How far the server's clock is ahead of ours; `None` where it does not say."""
     try:
         moment = email.utils.parsedate_to_datetime(response.headers.get("date") or "")
