@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from ..profiles.manager import ProfileManager, ServerProfileManager, StoredProfile, stored
+from ..profiles.secrets import secret_in_environment
 from ..words.errors import ProfileError
 from .parameters import Parameters
 
@@ -49,7 +50,7 @@ class Profile:
         """`given`, and from the profile what it leaves open; the password only where the account and the site are the same."""
         held = self._held
         if held is None:
-            return given
+            return given if given.password is not None else given.replaced(password=secret_in_environment(self.name))
         values = {key: given.values.get(key) if given.values.get(key) is not None else getattr(held, key) for key in _KEYS}
         is_same = all(values[key] == getattr(held, key) for key in _KEYS)
         if given.password is None and is_same and held.secret is not None:
@@ -66,7 +67,7 @@ class Profile:
         is_oauth = bool(given.client_id and not given.username and not given.client_secret)
         if is_oauth:
             secret = getattr(handler, "refresh_token", None)
-        url = given.url or str(signed_in.site.root)
+        url = given.url.strip() if given.url else str(signed_in.site.root)
         manager = self._manager or self._new_manager(signed_in.site.is_portal)
         paths = {key: _path(given.values.get(key)) for key in ("key_file", "cert_file")}
         manager.save(StoredProfile(self.name, url, given.username, client_id=given.client_id, secret=secret, **paths))

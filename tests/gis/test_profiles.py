@@ -1,0 +1,280 @@
+"""`GIS(profile=...)`: kept once it has worked, used by its name alone, and never for another account or site."""
+
+from __future__ import annotations
+
+import getpass
+import logging
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from esri_http import (
+    ArcGISLoginError,
+    ConfigurationError,
+    EsriSession,
+    InteractionRequiredError,
+    ProfileError,
+    SecretStoreError,
+)
+from esri_http.profiles.manager import ProfileManager, ServerProfileManager
+from esri_http.testing import OUT_OF_BAND, EmbeddedPortal, User
+from tests.auth.hosts import sign_in, stand_in
+from tests.support.browser import Browser
+
+from .conftest import ask_basic, paths
+
+
+class Vault:
+    """A secret store in memory; `locked` makes it fail."""
+
+    def __init__(self) -> None:
+        self.held: dict[tuple[str, str], str] = {}
+        self.locked = False
+
+    def _check(self) -> None:
+        if self.locked:
+            raise SecretStoreError("The vault is locked.")
+
+    def get(self, service: str, name: str) -> Any:
+        self._check()
+        return self.held.get((service, name))
+
+    def set(self, service: str, name: str, secret: str) -> None:
+        self._check()
+        self.held[service, name] = secret
+
+    def delete(self, service: str, name: str) -> None:
+        self._check()
+        self.held.pop((service, name), None)
+
+
+@pytest.fixture
+def vault() -> Vault:
+    return Vault()
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def with_vault(connect: Any, vault: Vault, home: Path) -> Any:
+    """`with_vault(...)`: a `GIS` whose profiles' secrets are in the vault."""
+    return lambda *args, **keywords: connect(*args, secret_store=vault, **keywords)
+
+
+def secret_of(vault: Vault, name: str) -> Any:
+    return vault.held.get((ProfileManager.service, name))
+
+
+def test_a_profile_is_kept_once_it_has_worked_and_then_used_by_its_name(
+    portal: EmbeddedPortal, with_vault: Any, vault: Vault, home: Path
+) -> None:
+    with_vault(portal.portal_url, "amy", "amys-secret", profile="amy at work")
+    assert secret_of(vault, "amy at work") == "amys-secret"
+    file = home / ".arcgisprofile"
+    before = file.read_bytes(), file.stat().st_mtime_ns
+    assert b"amys-secret" not in before[0]
+    portal.clear()
+    gis = with_vault(None, profile="amy at work")
+    assert (gis.users.me.username, gis.url, len(portal.requests)) == ("amy", portal.portal_url, 3)
+    assert (file.read_bytes(), file.stat().st_mtime_ns) == before
+
+
+def test_the_documents_example(portal: EmbeddedPortal, with_vault: Any, capsys: Any) -> None:
+    portal.users["arcgis_python"] = User("arcgis_python", "amazing_arcgis_123")
+    example = f"""
+playground_gis = GIS(url="{portal.portal_url}", username='arcgis_python', password='amazing_arcgis_123',
+                     profile='python_playground_prof')
+print("profile defined for {{}}".format(playground_gis))
+
+def print_profile_info(gis):
+    print("Successfully logged into '{{}}' via the '{{}}' user".format(
+           gis.properties.portalHostname,
+           gis.properties.user.username))
+
+playground_gis = GIS(profile='python_playground_prof')
+print_profile_info(playground_gis)
+"""
+    exec(example, {"GIS": lambda url=None, **keywords: with_vault(url, **keywords)})
+    assert capsys.readouterr().out.splitlines() == [
+        f"profile defined for GIS @ {portal.portal_url} version:2024.1",
+        f"Successfully logged into '{portal.portal_url.partition('://')[2]}' via the 'arcgis_python' user",
+    ]
+
+
+def test_a_misspelt_profile_is_told_with_the_nearest_and_makes_none(
+    portal: EmbeddedPortal, with_vault: Any, home: Path
+) -> None:
+    with_vault(portal.portal_url, "amy", "amys-secret", profile="playground")
+    portal.clear()
+    with pytest.raises(ProfileError, match=r"There is no profile 'plaground'.*Did you mean 'playground'\?"):
+        with_vault(None, profile="plaground")
+    assert ProfileManager().list() == ["playground"]
+    assert portal.requests == []
+
+
+def test_a_sign_in_that_fails_keeps_nothing(portal: EmbeddedPortal, with_vault: Any, vault: Vault, home: Path) -> None:
+    with pytest.raises(ArcGISLoginError):
+        with_vault(portal.portal_url, "amy", "a-wrong-one", profile="x")
+    assert (vault.held, [path.name for path in home.iterdir()]) == ({}, [])
+
+
+def test_a_locked_store_is_told_and_keeps_nothing(portal: EmbeddedPortal, with_vault: Any, vault: Vault, home: Path) -> None:
+    vault.locked = True
+    with pytest.raises(SecretStoreError, match="The vault is locked"):
+        with_vault(portal.portal_url, "amy", "amys-secret", profile="x")
+    assert not (home / ".arcgisprofile").exists()
+
+
+def test_a_stored_password_goes_to_no_other_site_and_for_no_other_user(
+    portal: EmbeddedPortal, with_vault: Any, vault: Vault
+) -> None:
+    def nobody(prompt: str) -> str:
+        raise EOFError
+
+    with_vault(portal.portal_url, "amy", "amys-secret", profile="x")
+    portal.clear()
+    with pytest.raises(InteractionRequiredError):
+        with_vault(None, "bob", profile="x", prompt=nobody)
+    with pytest.raises(InteractionRequiredError):
+        with_vault(portal.standalone_url, profile="x", prompt=nobody)
+    assert portal.count(method="POST") == 0
+    assert secret_of(vault, "x") == "amys-secret"
+
+
+def test_another_password_takes_the_place_of_the_stored_one(portal: EmbeddedPortal, with_vault: Any, vault: Vault) -> None:
+    with_vault(portal.portal_url, "amy", "amys-secret", profile="x")
+    portal.users["amy"].password = "a-new-one"
+    with_vault(None, password="a-new-one", profile="x")
+    assert secret_of(vault, "x") == "a-new-one"
+
+
+def test_a_password_that_was_typed_is_kept(
+    portal: EmbeddedPortal, with_vault: Any, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(getpass, "getpass", lambda prompt: "amys-secret")
+    with_vault(portal.portal_url, "amy", profile="x")
+    assert secret_of(vault, "x") == "amys-secret"
+
+
+def test_where_the_store_cannot_be_asked_a_person_is_and_else_told_why(
+    portal: EmbeddedPortal, with_vault: Any, vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nobody(prompt: str) -> str:
+        raise EOFError
+
+    with_vault(portal.portal_url, "amy", "amys-secret", profile="x")
+    vault.locked = True
+    with pytest.raises(InteractionRequiredError, match=r"A password is needed.*The vault is locked"):
+        with_vault(None, profile="x", prompt=nobody)
+    monkeypatch.setenv("ESRI_HTTP_PASSWORD_X", "amys-secret")
+    assert with_vault(None, profile="x", prompt=nobody).users.me.username == "amy"
+
+
+def test_a_stand_alone_server_is_kept_with_its_like(portal: EmbeddedPortal, with_vault: Any, vault: Vault, home: Path) -> None:
+    with_vault(portal.standalone_url, "amy", "amys-secret", profile="server")
+    assert (ServerProfileManager().list(), (home / ".arcgisprofile").exists()) == (["server"], False)
+    assert vault.held == {(ServerProfileManager.service, "server"): "amys-secret"}
+    assert with_vault(None, profile="server").url == portal.standalone_url
+
+
+def test_a_web_tier_is_kept_like_any(portal: EmbeddedPortal, with_vault: Any) -> None:
+    ask_basic(portal, {"amy": "door"})
+    with_vault(portal.portal_url, "amy", "door", profile="x")
+    portal.clear()
+    assert with_vault(None, profile="x").users.me.username == "amy"
+    assert len(portal.requests) == 2
+
+
+def test_the_active_portal_of_pro_is_kept_as_such(
+    portal: EmbeddedPortal, with_vault: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sign_in(stand_in("arcpy", monkeypatch), portal)
+    with_vault("pro", profile="x")
+    assert ProfileManager().get("x")["url"] == "pro"
+    assert with_vault(None, profile="x").users.me.username == "amy"
+
+
+@pytest.mark.parametrize("keyword", ["token", "api_key", "custom_auth", "session"])
+def test_what_a_profile_cannot_keep_is_told(with_vault: Any, keyword: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"A profile keeps no {keyword}="):
+        with_vault(profile="x", **{keyword: EsriSession() if keyword == "session" else "x"})
+
+
+def test_a_pickle_of_one_by_profile_signs_in_again(portal: EmbeddedPortal, connect: Any, home: Path, monkeypatch: Any) -> None:
+    monkeypatch.setenv("ESRI_HTTP_PASSWORD_X", "amys-secret")
+    gis = connect(portal.portal_url, "amy", profile="x")
+    pickled = pickle.dumps(gis)
+    assert b"amys-secret" not in pickled
+    copy = pickle.loads(pickled)
+    assert copy.session.auth.token
+    copy.close()
+
+
+# -- OAuth -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def person(portal: EmbeddedPortal) -> Any:
+    """What a person at a browser does: `open_browser=` and `prompt=`."""
+    portal.register_app("app1", redirect_uris=[OUT_OF_BAND])
+    opened: list[str] = []
+
+    def paste(prompt: str) -> str:
+        page = Browser(portal.ca_file).open(opened[-1]).submit(username="amy", password="amys-secret")
+        return page.inputs["code"]
+
+    return {"open_browser": lambda url: opened.append(url) or True, "prompt": paste}
+
+
+def test_the_refresh_token_of_an_oauth_profile_is_kept_and_used(
+    portal: EmbeddedPortal, with_vault: Any, vault: Vault, person: Any
+) -> None:
+    gis = with_vault(portal.portal_url, client_id="app1", profile="x", **person)
+    assert secret_of(vault, "x") == gis.session.auth.refresh_token
+    portal.clear()
+    assert with_vault(None, profile="x").users.me.username == "amy"
+    assert paths(portal) == ["POST /portal/sharing/rest/oauth2/token", "GET /portal/sharing/rest/portals/self"]
+    assert portal.requests[0].form["grant_type"] == "refresh_token"
+
+
+def test_a_refresh_token_that_is_rotated_is_kept_at_once(
+    portal: EmbeddedPortal, with_vault: Any, vault: Vault, person: Any, caplog: Any
+) -> None:
+    portal.oauth.rotates_refresh_tokens = True
+    gis = with_vault(portal.portal_url, client_id="app1", profile="x", **person)
+    first = secret_of(vault, "x")
+    portal.tokens.revoke(gis.session.auth.token)
+    gis.session.get(portal.portal_url + "/sharing/rest/community/self", params={"f": "json"}).raise_for_error()
+    assert secret_of(vault, "x") == gis.session.auth.refresh_token != first
+    vault.locked = True
+    portal.tokens.revoke(gis.session.auth.token)
+    with caplog.at_level(logging.WARNING):
+        gis.session.get(portal.portal_url + "/sharing/rest/community/self", params={"f": "json"}).raise_for_error()
+    assert "The new refresh token of profile x could not be stored: The vault is locked." in caplog.text
+    assert gis.session.auth.refresh_token not in caplog.text
+
+
+def test_a_refresh_token_that_has_run_out_brings_the_person_back(
+    portal: EmbeddedPortal, with_vault: Any, vault: Vault, person: Any
+) -> None:
+    gis = with_vault(portal.portal_url, client_id="app1", profile="x", **person)
+    first = gis.session.auth.refresh_token
+    portal.oauth.revoke(first)
+    assert with_vault(None, profile="x", **person).users.me.username == "amy"
+    assert secret_of(vault, "x") not in (None, first)
+
+
+def test_save_as_keeps_a_sign_in_that_was_made_without_a_profile(
+    portal: EmbeddedPortal, connect: Any, vault: Vault, home: Path
+) -> None:
+    gis = connect("", "amy", "amys-secret")
+    ProfileManager(store=vault).save_as("later", gis)
+    assert secret_of(vault, "later") == "amys-secret"
+    assert connect(None, profile="later", secret_store=vault).users.me.username == "amy"
