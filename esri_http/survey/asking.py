@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple, TypeVar
 
+from ..auth.flights import fresh
 from ..auth.handshake_errors import skew_seconds
 from ..messages.request import Request
-from ..pipeline.call import Call
+from ..pipeline.call import Call, close_quietly
 from ..pipeline.jars import JarHolder
 from ..pipeline.redirects import next_request
 from ..wire.certificate_chain import Handshake, read_handshake, without_checks
 from ..wire.transport import SendOptions
 from ..words.clock import Deadline
-from ..words.errors import EsriHttpError, TooManyRedirectsError
+from ..words.errors import EsriHttpError, RedirectError, TooManyRedirectsError
 from ..words.redaction import redact_url
 from ..words.urls import split_url
+from .facts import plain
 
 if TYPE_CHECKING:
     from ..messages.response import Response
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 _MOST_REDIRECTS = 5
 _AHEAD_BYTES = 64 * 1024
+LONGEST_WORDS = 1000
 
 
 class Asked(NamedTuple):
@@ -80,11 +83,14 @@ class Asker:
         try:
             response = self._follow(step, Call(self._engine.main, self._options(), split.origin, JarHolder(self.clock)), stay)
             status = response.status_code
-            result, words = read(response)
+            try:
+                result, words = read(response)
+            finally:
+                close_quietly(response)
         except EsriHttpError as caught:
-            words, error = str(caught), caught
+            words, error = str(caught), fresh(caught)
         seconds = self.clock.monotonic() - began
-        self.asked.append(Asked(_shown(url), step.request.origin, status, seconds, tuple(step.redirects), words, error))
+        self.asked.append(Asked(_shown(url), step.request.origin, status, seconds, tuple(step.redirects), plain(words, LONGEST_WORDS), error))
         return result
 
     def handshake(self, origin: Origin) -> Handshake:
@@ -103,13 +109,17 @@ class Asker:
                 self.skew_seconds = skew_seconds(response, self.clock)
             if not response.is_redirect:
                 return response
-            following = next_request(step.request, response)
-            step.redirects.append(_shown(following.url))
-            if stay and following.origin != step.request.origin:
-                return response
+            try:
+                following = next_request(step.request, response)
+                step.redirects.append(_shown(following.url))
+                if stay and following.origin != step.request.origin:
+                    return response
+                if len(step.redirects) > _MOST_REDIRECTS:
+                    raise TooManyRedirectsError(f"It redirects on and on, at last to {step.redirects[-1]}.")
+            except RedirectError:
+                close_quietly(response)
+                raise
             response.discard()
-            if len(step.redirects) > _MOST_REDIRECTS:
-                raise TooManyRedirectsError(f"It redirects on and on, at last to {step.redirects[-1]}.", url=step.request.url)
             step.request = following
 
 

@@ -11,9 +11,9 @@ from ..session import EsriSession
 from ..words.errors import ConfigurationError, ConnectError, ConnectTimeoutError, ProxyError, TlsError
 from ..words.redaction import redact_url
 from .addresses import Address, read_address
-from .asking import Asked, Asker
+from .asking import LONGEST_WORDS, Asked, Asker
 from .certificates import TlsFacts, read_tls
-from .facts import SignInPage, SiteFacts, portal_facts, read_sign_in_page, read_version, server_facts
+from .facts import SignInPage, SiteFacts, plain, portal_facts, read_sign_in_page, read_version, server_facts
 from .findings import (
     CERTIFICATE,
     NOTHING,
@@ -137,7 +137,7 @@ class _Survey:
     def run(self) -> Survey:
         finding = self._look()
         last = self._asker.asked[-1]
-        found, words = (TROUBLE, last.words) if finding is None else (finding.kind, finding.words)
+        found, words = (TROUBLE, last.words) if finding is None else (finding.kind, plain(finding.words, LONGEST_WORDS))
         ways = self._ways(finding)
         tls = self._tls()
         if tls is not None and finding is None and isinstance(last.error, TlsError) and tls.client_certificate is not False:
