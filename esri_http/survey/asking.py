@@ -90,7 +90,8 @@ class Asker:
         except EsriHttpError as caught:
             words, error = str(caught), fresh(caught)
         seconds = self.clock.monotonic() - began
-        self.asked.append(Asked(_shown(url), step.request.origin, status, seconds, tuple(step.redirects), plain(words, LONGEST_WORDS), error))
+        words = plain(words, LONGEST_WORDS)
+        self.asked.append(Asked(_shown(url), step.request.origin, status, seconds, tuple(step.redirects), words, error))
         return result
 
     def handshake(self, origin: Origin) -> Handshake:
