@@ -25,6 +25,7 @@ SERVER_PACKAGES = chromium chromium-driver \
     apache2-bin apache2-utils libapache2-mod-auth-gssapi gss-ntlmssp lighttpd lighttpd-mod-authn-gssapi lighttpd-mod-openssl \
     samba samba-ad-dc samba-ad-provision samba-dsdb-modules samba-vfs-modules winbind python3-samba \
     nginx-light squid-openssl microsocks krb5-kdc krb5-admin-server krb5-user slapd ldap-utils \
+    dbus gnome-keyring \
     curl faketime libnss-wrapper python3 \
     $(KERBEROS_BUILD_PACKAGES)
 # The extra `kerberos` has no wheels for Linux.

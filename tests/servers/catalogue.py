@@ -10,6 +10,7 @@ from .lighttpd import Lighttpd
 from .nginx import Nginx
 from .samba import ActiveDirectory
 from .samba_web import DomainApache, DomainSquid
+from .secret_service import SecretService
 from .slapd import Slapd
 from .socks import Socks
 from .squid import Squid
@@ -19,5 +20,6 @@ SERVERS: dict[str, type[Server]] = {
     for kind in (
         *(Apache, LateApache, Kdc, Slapd, Epa, Intercept, Lighttpd, Nginx, Squid, Socks),
         *(ActiveDirectory, DomainApache, DomainSquid),
+        SecretService,
     )
 }
