@@ -46,7 +46,8 @@ def _shortened(name: str) -> str:
     if len(name.encode()) <= _LONGEST_NAME:
         return name
     stem, extension = os.path.splitext(name)
-    extension = extension if len(extension.encode()) <= _LONGEST_EXTENSION else ""
+    if len(extension.encode()) > _LONGEST_EXTENSION:
+        stem, extension = name, ""
     room = _LONGEST_NAME - len(extension.encode())
     return (stem.encode()[:room].decode("utf-8", "ignore") + extension).strip(". ")
 
