@@ -8,18 +8,29 @@ from pathlib import Path
 
 import pytest
 
+from esri_http import env
 from esri_http.testing import EmbeddedPortal
+from tests.auth.hosts import sign_in, stand_in
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 SNIPPETS = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
 
 
 @pytest.fixture
-def portal(monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddedPortal]:
+def portal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[EmbeddedPortal]:
+    """The portal of the snippets; they are run in a folder and a home of their own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
     with EmbeddedPortal() as portal:
         # The snippets name no CA; the environment does, as it may.
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", portal.ca_file)
+        portal.register_app("app1", "app1-secret")
+        monkeypatch.setenv("CLIENT_ID", "app1")
+        monkeypatch.setenv("CLIENT_SECRET", "app1-secret")
+        sign_in(stand_in("arcpy", monkeypatch), portal)
         yield portal
+    env.active_gis = None
 
 
 @pytest.mark.parametrize("number", range(len(SNIPPETS)))
@@ -36,6 +47,11 @@ def test_a_snippet_of_the_readme_runs(number: int, portal: EmbeddedPortal) -> No
         "ask_for_another_token": lambda: portal.issue_token("amy", minutes=60, referer="http"),
     }
     exec(compile(snippet, f"README snippet {number + 1}", "exec"), names)
+    if "arcpy" in names:
+        assert names["arcpy"].progress[-1] == 100
+        assert Path("places.png").stat().st_size == portal.image_size
+    if "handler" in names:
+        assert names["handler"]({"where": "1=1"}, None) == {"count": 355}
     assert portal.internal_errors == []
 
 

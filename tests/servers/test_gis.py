@@ -162,3 +162,13 @@ def test_without_a_ticket_it_says_what_is_missing(connect: Any) -> None:
 def test_a_certificate_that_is_wanted_is_asked_for_by_its_name_here(connect: Any, scheme: str) -> None:
     with pytest.raises((SignInError, TlsError), match=r"certificate.*cert_file="):
         connect(scheme, USER, PASSWORDS["basic"])
+
+
+def test_a_token_behind_integrated_windows_authentication(
+    apache: Apache, connect: Any, ticket: Callable[..., Any], kerberos: None, count: Callable[[], list[int]]
+) -> None:
+    ticket(USER, PASSWORDS["krb"])
+    gis = connect("iwa", token=apache.portal("iwa").issue_token("bob", referer="http"))
+    assert gis.users.me.username == "bob"
+    assert count() == [401, 401, 200]
+    assert gis.session.auth.token

@@ -1,7 +1,8 @@
 """A stand-in for the `arcpy` of ArcGIS Pro, as far as its sign-in goes. Its folder is put on `sys.path` by tests alone.
 
 Tests set: `active_portal` (URL), `sign_ins` (by portal: what `GetSigninToken` returns), `servers` (by .ags file), `failure` (an
-error that every call raises), `before_token` (called first in `GetSigninToken`). They read: `calls` (names, in order).
+error that every call raises), `before_token` (called first in `GetSigninToken`). They read: `calls` (names, in order),
+`progress`.
 """
 
 import os
@@ -42,6 +43,26 @@ def GetSigninToken():
     if before_token is not None:
         before_token()
     return _answer("GetSigninToken", lambda: sign_ins.get(active_portal))
+
+
+progress = []
+
+
+def SetProgressor(kind, message="", min_range=0, max_range=100, step_value=1):
+    """Show a progressor; tests read `progress`, a list of what it was told."""
+    progress.append((kind, message, min_range, max_range))
+
+
+def SetProgressorPosition(position=None):
+    """Move it; as the real one, to a whole number only."""
+    if not isinstance(position, int):
+        raise RuntimeError("Object: Error in executing tool")
+    progress.append(position)
+
+
+def ResetProgressor():
+    """Take it away."""
+    progress.append(None)
 
 
 class _Geoprocessor:
