@@ -24,7 +24,7 @@ class Field(NamedTuple):
 def add_fields(parser: argparse.ArgumentParser, meaning: str) -> None:
     """Declare `-F`, which may be given many times."""
     parser.add_argument(
-        "-F", "--field", dest="fields", action="append", type=read_field, default=[], metavar="K=V", help=meaning
+        "-F", "--form", dest="fields", action="append", type=read_field, default=[], metavar="K=V", help=meaning
     )
 
 

@@ -54,6 +54,45 @@ COMMANDS = {
         "verbs", "send a HEAD and show status and header fields", "Send a HEAD, and show status and header fields.",
         (f"head {_EXAMPLE_SITE}/portal/sharing/rest/info",),
     ),
+    "download": Command(
+        "transfers", "fetch a file, and go on where it broke off",
+        "Fetch a file and print where it is. It appears whole or not at all; where a run breaks off, the next one goes on from"
+        " there. Progress is shown on a terminal.",
+        (f"download {_EXAMPLE_SITE}/portal/sharing/rest/content/items/0123456789abcdef/data roads.zip --profile work",),
+    ),
+    "upload": Command(
+        "transfers", "send a file as a form, and show the answer",
+        "Send a file as multipart/form-data, in constant memory, and show the answer. Progress is shown on a terminal.",
+        (f"upload {_EXAMPLE_SITE}/portal/sharing/rest/content/users/amy/addItem roads.zip -F type=Shapefile --user amy",),
+    ),
+    "login": Command(
+        "account", "sign in, and keep the sign-in as a profile",
+        "Sign in, say who that is, and keep it as a profile (~/.arcgisprofile, and the password in the keyring).",
+        (
+            f"login {_EXAMPLE_SITE}/portal --save work", f"login {_EXAMPLE_SITE}/portal --user amy -v", "login --profile work",
+            f"login {_EXAMPLE_SITE}/portal --client-id 0123456789abcdef --save work",
+        ),
+    ),
+    "whoami": Command("account", "say who is signed in", "Sign in, and say as whom.", ("whoami --profile work -v",)),
+    "token": Command(
+        "account", "print the token",
+        "Sign in, and print the token alone: that of the site, or the one that it gives for a server.",
+        ("token --profile work", f"token --profile work --for {_EXAMPLE_SITE}/server"),
+    ),
+    "logout": Command(
+        "account", "forget the secret of a profile",
+        "Have the refresh token of a profile revoked, where it has one, and forget its secret. The profile itself stays.",
+        ("logout --profile work",),
+    ),
+    "profiles": Command(
+        "profiles", "list, show and delete profiles", "List, show and delete the stored profiles. No secret is shown.",
+        ("profiles list --json", "profiles show work", "profiles delete work"),
+    ),
+    "probe": Command(
+        "probe", "find out what is at a URL, and which sign-ins work there",
+        "Find out what is at a URL: portal or server, version, sign-ins, certificates, proxies, clocks. No credential is sent.",
+        (f"probe {_EXAMPLE_SITE}/portal", f"probe {_EXAMPLE_SITE}/portal --json"),
+    ),
     "portal": Command(
         "embedded", "run the embedded portal to test against, until Ctrl-C",
         "Run a portal, a federated server and a stand-alone server on this machine, until Ctrl-C.",
@@ -79,7 +118,7 @@ def build(name: str) -> argparse.ArgumentParser:
         formatter_class=_Formatter, allow_abbrev=False,
     )  # fmt: skip
     parser.add_argument("--version", action="version", version=f"esri_http {__version__}")
-    _add_debug(parser, False)
+    add_debug(parser, False)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for each, command in COMMANDS.items():
         examples = "\n".join(f"  {PROGRAM} {example}" for example in command.examples)
@@ -97,10 +136,11 @@ def _declare(part: argparse.ArgumentParser, name: str, command: Command) -> None
     module = import_module(f".{command.module}", __package__)
     part.set_defaults(command=name, parser=part, run=module.run)
     module.add_arguments(part)
-    _add_debug(part, argparse.SUPPRESS)
+    add_debug(part, argparse.SUPPRESS)
 
 
-def _add_debug(parser: argparse.ArgumentParser, default: Any) -> None:
+def add_debug(parser: argparse.ArgumentParser, default: Any) -> None:
+    """Declare `--debug`; `default` suppresses that of a part of the parser, which would win over that of the whole."""
     parser.add_argument(
         "--debug", action="store_true", default=default, help="show the log, and the traceback of an error; neither has secrets"
     )

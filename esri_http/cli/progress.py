@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 Show = Callable[[int, Optional[int]], None]
 
-_SECONDS_BETWEEN = 0.1
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
@@ -46,50 +45,40 @@ def _bar(name: str) -> Any:
     class Bar(tqdm):  # type: ignore[misc, unused-ignore]
         monitor_interval = 0  # no thread, and a lock of this process only
         _lock = threading.RLock()
+        total: Any
 
         def show(self, done: int, total: int | None) -> None:
-            self.total = total
-            if not self.n:
-                self.initial = done  # what was there before counts for no speed
+            if self.total != total or not self.n:
+                self.total, self.initial = total, done  # what was there before counts for no speed
             self.update(done - self.n)
 
     return Bar(desc=name, file=sys.stderr, unit="B", unit_scale=True, unit_divisor=1024, dynamic_ncols=True)
 
 
 class PlainLine:
-    """One line for the file `name`, written over itself at most ten times a second."""
+    """One line for the file `name`, written over itself."""
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._began = self._last = time.monotonic()
+        self._began = time.monotonic()
         self._first: int | None = None
-        self._state: tuple[int, int | None] | None = None
         self._width = 0
 
     def show(self, done: int, total: int | None) -> None:
         """`done` bytes of `total` (`None`: not known) are there."""
         if self._first is None:
             self._first = done
-        self._state = (done, total)
-        now = time.monotonic()
-        if self._width == 0 or now - self._last >= _SECONDS_BETWEEN:
-            self._last = now
-            self._write()
-
-    def close(self) -> None:
-        """Show where it ended, and go on in the next line."""
-        if self._state is not None:
-            self._write()
-            tell("\n")
-
-    def _write(self) -> None:
-        done, total = self._state or (0, None)
         share = f" of {amount(total)} ({100 * done // total} %)" if total else ""
         pace = (done - (self._first or 0)) / max(time.monotonic() - self._began, 0.001)
         text = f"{self._name}: {amount(done)}{share}, {amount(pace)}/s"
         text = text[: max(shutil.get_terminal_size().columns - 1, 1)]
         tell("\r" + text.ljust(self._width))
         self._width = len(text)
+
+    def close(self) -> None:
+        """Go on in the next line."""
+        if self._width:
+            tell("\n")
 
 
 def amount(number: float) -> str:

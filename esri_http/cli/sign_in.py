@@ -54,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--portal", metavar="URL", help="the site that signs in; otherwise that of the URL")
     group.add_argument("--user", metavar="NAME", help="by user name and password; the password is asked for")
     group.add_argument("--client-id", metavar="ID", help="by OAuth, as the app ID; alone: a person in the browser")
+    group.add_argument("--redirect-uri", metavar="URI", help="where it ends: http://127.0.0.1:PORT/PATH; else a code is pasted")
     group.add_argument("--cert", metavar="FILE", help="by client certificate: PEM, or PFX")
     group.add_argument("--key", metavar="FILE", help="its key, where it is not in the same file")
     group.add_argument("--anonymous", action="store_true", help="do not sign in, whatever the environment says")
@@ -64,6 +65,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name in ("--password", "--token", "--client-secret"):
         group.add_argument(name, action=_NeverAnArgument, nargs="?", help=argparse.SUPPRESS)
     group.add_argument("--referer", metavar="TEXT", help="what tokens are bound to; default: http")
+    add_network_arguments(parser)
+
+
+def add_network_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options for the way to the server."""
     way = parser.add_argument_group("the way to the server")
     way.add_argument("--ca-bundle", metavar="FILE", help="CAs (PEM) to trust besides the public ones")
     way.add_argument("--proxy", type=_proxy, metavar="URL", help="http://host:port or socks5://host:port")
@@ -172,14 +178,19 @@ def resolve(chosen: argparse.Namespace) -> SignIn:
     """
     _check(chosen)
     environment = _environment(chosen.portal)
-    portal = chosen.portal or environment.get(PORTAL) or None
+    ways = {} if chosen.anonymous else _explicit(chosen, environment) or _from_environment(chosen, environment)
+    # A profile has a site of its own.
+    portal = chosen.portal or (None if "profile" in ways else environment.get(PORTAL))
+    return SignIn(ways, portal, network_of(chosen), chosen.anonymous)
+
+
+def network_of(chosen: argparse.Namespace) -> dict[str, Any]:
+    """What the options say of the way to the server, as `EsriSession` and `GIS` take it."""
     network = {
         "ca_bundles": chosen.ca_bundle, "proxies": {"all": chosen.proxy} if chosen.proxy else None,
-        "timeout": chosen.timeout, "referer": chosen.referer,
+        "timeout": chosen.timeout, "referer": getattr(chosen, "referer", None),
     }  # fmt: skip
-    network = {name: value for name, value in network.items() if value is not None}
-    ways = {} if chosen.anonymous else _explicit(chosen, environment) or _from_environment(chosen, environment)
-    return SignIn(ways, portal, network, chosen.anonymous)
+    return {name: value for name, value in network.items() if value is not None}
 
 
 def _check(chosen: argparse.Namespace) -> None:
@@ -188,10 +199,12 @@ def _check(chosen: argparse.Namespace) -> None:
         chosen.parser.error("--anonymous goes with no other sign-in")
     if chosen.token_stdin and any(getattr(chosen, way) for way in ways[:4]):
         chosen.parser.error("--token-stdin is a sign-in of its own: it goes with --portal alone")
+    if chosen.profile and chosen.command != "login" and any((chosen.portal, chosen.user, chosen.client_id, chosen.cert)):
+        chosen.parser.error("--profile says where and who by itself; login changes what it says")
     if chosen.key and not chosen.cert:
         chosen.parser.error("--key goes with --cert, the certificate that it belongs to")
-    if chosen.client_secret_stdin and not chosen.client_id:
-        chosen.parser.error("--client-secret-stdin goes with --client-id")
+    if (chosen.client_secret_stdin or chosen.redirect_uri) and not chosen.client_id:
+        chosen.parser.error("--client-secret-stdin and --redirect-uri go with --client-id")
 
 
 def _environment(named: str | None) -> Mapping[str, str]:
@@ -221,7 +234,7 @@ def _explicit(chosen: argparse.Namespace, environment: Mapping[str, str]) -> dic
     ways: dict[str, Any] = {}
     _add(
         ways, profile=chosen.profile, username=chosen.user, client_id=chosen.client_id, cert_file=chosen.cert,
-        key_file=chosen.key,
+        key_file=chosen.key, redirect_uri=chosen.redirect_uri,
     )  # fmt: skip
     if chosen.token_stdin:
         ways["token"] = _secret_of_input(chosen, "the token", "--token-stdin")
@@ -241,8 +254,6 @@ def _from_environment(chosen: argparse.Namespace, environment: Mapping[str, str]
     ways: dict[str, Any] = {}
     if PROFILE in environment:
         ways["profile"] = environment[PROFILE]
-        if not {PORTAL, USER} & environment.keys():
-            _add(ways, password=environment.get(PASSWORD))
     elif TOKEN in environment:
         ways["token"] = environment[TOKEN]
     elif USER in environment:

@@ -148,9 +148,15 @@ class GIS:
         properties = self._properties
         if properties is None:
             site = self._known_site()
-            fields = site.fields if site.is_portal else _fields_of_server(site, self._given.username)
+            fields = site.fields if site.is_portal else _fields_of_server(site, self._username)
             properties = self._properties = Properties(fields)
         return properties
+
+    @property
+    def _username(self) -> str | None:
+        """Who was to be signed in: as given, or as a profile says."""
+        handler = None if self._signed_in is None else self._signed_in.session.auth
+        return self._given.username or getattr(handler, "username", None)
 
     @property
     def users(self) -> Users:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from esri_http.testing import EmbeddedPortal
+
+from .file_keyring import VARIABLE, FileKeyring
 
 
 @pytest.fixture(scope="session")
@@ -23,3 +26,13 @@ def portal(_running_portal: EmbeddedPortal, monkeypatch: pytest.MonkeyPatch) -> 
     yield _running_portal
     _running_portal.faults.clear()
     assert _running_portal.internal_errors == []
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home directory, and an empty keyring in the file `keyring.json` of it, for the programs that a test starts."""
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(tmp_path))
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", f"{FileKeyring.__module__}.{FileKeyring.__name__}")
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "keyring.json"))
+    return tmp_path

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
@@ -91,6 +91,10 @@ class Terminal:
         self._read_until(lambda: re.search(pattern, self.seen) is not None, pattern)
         return self.seen
 
+    def wait_until(self, condition: Callable[[], bool]) -> None:
+        """Read on until the condition holds."""
+        self._read_until(condition, "what was waited for")
+
     def echoes(self) -> bool:
         """Whether what is typed is shown."""
         return bool(termios.tcgetattr(self._slave)[3] & termios.ECHO)
@@ -102,7 +106,7 @@ class Terminal:
             pass
         return self.process.returncode
 
-    def _read_until(self, is_enough: Any, what: str) -> None:
+    def _read_until(self, is_enough: Callable[[], bool], what: str) -> None:
         until = time.monotonic() + _SECONDS
         while not is_enough():
             self._read(0.02)
