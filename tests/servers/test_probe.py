@@ -33,11 +33,13 @@ pytestmark = [pytest.mark.real_server("the bed"), pytest.mark.usefixtures("names
 Look = Callable[..., Survey]
 
 WAYS = {
-    "basic": ["Basic"], "ldap": ["Basic"], "digest": ["Digest"], "digest-stale": ["Digest"], "krb": ["Kerberos"],
-    "krb-conn": ["Kerberos", "NTLM"], "krb-session": ["Kerberos"], "krb-deleg": ["Kerberos"],
-    "krb-or-basic": ["Basic", "Kerberos"], "ntlm": ["Kerberos", "NTLM"], "iwa": ["Kerberos", "NTLM"],
-    "pki": ["client certificate"], "pki-basic": ["client certificate"], "pki-host": ["client certificate"], "pki-tls12": ["client certificate"],
-}  # fmt: skip
+    **dict.fromkeys(("basic", "ldap"), ["Basic"]),
+    **dict.fromkeys(("digest", "digest-stale"), ["Digest"]),
+    **dict.fromkeys(("krb", "krb-session", "krb-deleg"), ["Kerberos"]),
+    **dict.fromkeys(("krb-conn", "ntlm", "iwa"), ["Kerberos", "NTLM"]),
+    **dict.fromkeys(("pki", "pki-basic", "pki-host", "pki-tls12"), ["client certificate"]),
+    "krb-or-basic": ["Basic", "Kerberos"],
+}
 """The ways behind each path of Apache, which offers NTLM wherever it is connections that sign in."""
 
 
