@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..words.errors import EsriHttpError
-
 if TYPE_CHECKING:
     from typing import Callable, Optional, TypeVar
 
@@ -54,11 +52,11 @@ class Progress:
         self._next = self._clock.monotonic() + _SECONDS_BETWEEN
 
 
-class Stopped(EsriHttpError):
-    """The caller's progress function raised `reason`, which nothing on its way may take for a failure of the connection."""
+class Stopped(Exception):
+    """The caller's progress function raised `reason`. Nothing on the way takes this one for a failure of the connection."""
 
     def __init__(self, reason: Exception) -> None:
-        super().__init__("The transfer was stopped by its progress function.")
+        super().__init__(reason)
         self.reason = reason
 
 
