@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -177,6 +178,7 @@ def test_basic_over_tls_works_and_says_for_what(ca: Any, handler_peer: Any) -> N
 
 
 def test_kerberos_needs_a_name_and_a_clock(ca: Any, handler_peer: Any, fake_clock: Any, no_tickets: None) -> None:
+    pytest.importorskip("krb5")
     peer = handler_peer(
         lambda request: Reply(401, {"WWW-Authenticate": "Negotiate", "Date": "Tue, 14 Nov 2023 22:30:00 GMT"}), tls=True
     )
@@ -190,6 +192,23 @@ def test_without_a_ticket_it_says_how_to_get_one(portal: EmbeddedPortal, no_tick
     pytest.importorskip("krb5")
     portal.portal_site.gate = gate("Negotiate")
     assert way(surveyed(portal.portal_url, portal), "Kerberos").text == "no ticket here; run kinit, or give user and password"
+
+
+PACKAGES = {
+    "spnego": {"Kerberos": "pip install pyspnego", "NTLM": "pip install pyspnego"},
+    "cryptography": {"NTLM": "pip install cryptography"},
+    "krb5": {"Kerberos": 'pip install "esri_http[kerberos]"'},
+}
+
+
+@pytest.mark.parametrize("absent", list(PACKAGES))
+def test_a_package_that_is_absent_is_named(portal: EmbeddedPortal, monkeypatch: pytest.MonkeyPatch, absent: str) -> None:
+    portal.portal_site.gate = gate("Negotiate", "NTLM")
+    monkeypatch.setitem(sys.modules, absent, None)
+    found = surveyed(portal.portal_url, portal)
+    for name, command in PACKAGES[absent].items():
+        assert way(found, name).ready is False
+        assert command in way(found, name).text
 
 
 @pytest.fixture

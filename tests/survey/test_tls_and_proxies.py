@@ -32,6 +32,13 @@ def tls_of(found: Survey) -> Any:
     return found.tls
 
 
+def notes_of(tls: Any) -> list[str]:
+    """Its notes, without the one that Python 3.9 is good for."""
+    partly = [note for note in tls.notes if "only the first certificate" in note]
+    assert bool(partly) is (sys.version_info < (3, 10))
+    return [note for note in tls.notes if note not in partly]
+
+
 # -- certificates --------------------------------------------------------------------------------------------------------
 
 
@@ -47,7 +54,7 @@ def test_the_certificate_is_described(ca: Any, handler_peer: Any) -> None:
     assert leaf.days_left == 29
     assert leaf.not_before < leaf.not_after
     assert leaf.not_after.endswith("Z")
-    assert tls.notes == ()
+    assert notes_of(tls) == []
 
 
 def test_nothing_follows_the_handshake_that_reads_the_chain(ca: Any, handler_peer: Any) -> None:
@@ -98,8 +105,8 @@ def test_days_left_are_counted_by_the_clock(ca: Any, handler_peer: Any, days: in
     peer = handler_peer(nothing, tls=True)
     tls = tls_of(survey(f"{peer.url}/portal", ca_bundles=ca.file, clock=FakeClock(time.time() + days * DAY)))
     assert tls.chain[0].days_left == 29 - days
-    assert [note for note in tls.notes if words and words in note] == list(tls.notes)
-    assert len(tls.notes) == (words is not None)
+    assert len(notes_of(tls)) == (words is not None)
+    assert all(words and words in note for note in notes_of(tls))
 
 
 def test_a_name_that_was_given_for_an_address_is_the_one_that_counts(ca: Any, handler_peer: Any) -> None:
