@@ -128,4 +128,6 @@ def _asked(found: Survey) -> list[str]:
     for one in found.asked:
         lines.append(f"{one.seconds:6.2f} s  {one.status or '---'}  {one.url}")
         lines += [f"{'':15}led to {place}" for place in one.redirects]
+        if one.status is None and one.words != found.words:
+            lines.append(f"{'':15}{one.words}")
     return lines

@@ -118,6 +118,8 @@ def survey(url: str, **session_options: Any) -> Survey:
             raise ConfigurationError(f"A survey sends no credential, so it has no use for {name}=.")
     options = {"timeout": TIMEOUT_SECONDS, "deadline": DEADLINE_SECONDS, "retries": 0, "referer": None, **session_options}
     with EsriSession(**options) as session:
+        if not isinstance(session.verify_cert, (bool, str)):
+            raise ConfigurationError("An ssl.SSLContext may have a client certificate; give a survey the path of a CA bundle.")
         return _Survey(session, address, address.root, url).run()
 
 

@@ -132,6 +132,13 @@ def test_redirects_are_shown_below_what_led_to_them(probe: Probe, portal: Embedd
     assert labelled(text)["asked"][1].strip() == f"led to {portal.portal_url}/home"
 
 
+def test_a_request_that_fails_after_a_good_one_says_why(probe: Probe, portal: EmbeddedPortal) -> None:
+    portal.faults.add("/authorize", faults.reset())
+    status, text = probe(portal.portal_url, "--ca-bundle", portal.ca_file)
+    assert status == 0
+    assert "was lost" in labelled(text)["asked"][-1]
+
+
 def test_a_server_cannot_write_to_the_terminal(probe: Probe, portal: EmbeddedPortal) -> None:
     portal.portal_site.self_overrides["name"] = "\x1b]0;owned\x07\u202e\r\nasked  0.00 s"
     _, text = probe(portal.portal_url, "--ca-bundle", portal.ca_file)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -293,9 +294,17 @@ def test_a_user_in_a_redirect_is_not_sent(handler_peer: Any) -> None:
     assert "s3cret" not in json.dumps(found.as_dict())
 
 
-@pytest.mark.parametrize("option", [{"auth": ("amy", "pw")}, {"cert": "amy.pem"}, {"headers": {"Authorization": "x"}}])
+CREDENTIALS: list[dict[str, Any]] = [
+    {"auth": ("amy", "pw")},
+    {"cert": "amy.pem"},
+    {"headers": {"Authorization": "x"}},
+    {"verify_cert": ssl.create_default_context()},
+]
+
+
+@pytest.mark.parametrize("option", CREDENTIALS, ids=lambda option: next(iter(option)))
 def test_what_would_say_who_asks_is_refused(portal: EmbeddedPortal, option: dict[str, Any]) -> None:
-    with pytest.raises(ConfigurationError, match="no credential"):
+    with pytest.raises(ConfigurationError, match="no credential|client certificate"):
         survey(portal.portal_url, **option)
     assert portal.requests == []
 
