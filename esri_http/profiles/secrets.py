@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..words.errors import ConfigurationError, EsriHttpError, MissingPackageError, SecretStoreError, missing_package
+from ..words.forks import ProcessLock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,6 +22,9 @@ VARIABLE = "ESRI_HTTP_PASSWORD_"
 # Of keyring: the back ends that keep nothing, and the one that keeps passwords for everybody to read.
 _NO_BACK_ENDS = ("keyring.backends.fail", "keyring.backends.null")
 _PLAIN_TEXT = ("keyrings.alt.file", "PlaintextKeyring")
+# keyring chooses its back end anew for each thread that comes early, not all of which find the same; and gnome-keyring
+# loses its way when many threads ask.
+_one_at_a_time = ProcessLock()
 
 
 class NoSecretStoreError(SecretStoreError):
@@ -68,33 +72,27 @@ class KeyringStore:
 
     def get(self, service: str, name: str) -> str | None:
         """The password that the keyring has for this name, or `None`."""
-        back_end = _back_end(name)
-
-        def ask() -> Any:
-            # As the `arcgis` package asks. Some back ends give what they have for another name.
-            credential = back_end.get_credential(service, name)
-            if credential is not None and _user_of(credential) == name:
-                return credential.password
-            return back_end.get_password(service, name)
-
-        return _text(name, asked(name, ask, _label(back_end)))
+        with _one_at_a_time:
+            return _password(_back_end(name), service, name)
 
     def set(self, service: str, name: str, secret: str) -> None:
         """Keep `secret` under this name."""
-        back_end = _back_end(name)
-        if (type(back_end).__module__, type(back_end).__name__) == _PLAIN_TEXT:
-            raise SecretStoreError(
-                f"The secret of the profile {name!r} was not stored: {_label(back_end)} would keep it as plain text."
-                f" {ways_out(name)}",
-                profile=name,
-            )
-        asked(name, lambda: back_end.set_password(service, name, secret), _label(back_end))
+        with _one_at_a_time:
+            back_end = _back_end(name)
+            if (type(back_end).__module__, type(back_end).__name__) == _PLAIN_TEXT:
+                raise SecretStoreError(
+                    f"The secret of the profile {name!r} was not stored: {_label(back_end)} would keep it as plain text."
+                    f" {ways_out(name)}",
+                    profile=name,
+                )
+            asked(name, lambda: back_end.set_password(service, name, secret), _label(back_end))
 
     def delete(self, service: str, name: str) -> None:
         """Forget the password of this name, if there is one."""
-        if self.get(service, name) is not None:
+        with _one_at_a_time:
             back_end = _back_end(name)
-            asked(name, lambda: back_end.delete_password(service, name), _label(back_end))
+            if _password(back_end, service, name) is not None:
+                asked(name, lambda: back_end.delete_password(service, name), _label(back_end))
 
 
 class Secrets:
@@ -199,6 +197,18 @@ def _back_end(name: str) -> Any:
     if type(back_end).__module__ in _NO_BACK_ENDS:
         raise _no_keyring(name, _label(back_end))
     return back_end
+
+
+def _password(back_end: Any, service: str, name: str) -> str | None:
+    """What a back end has for this name, asked for as the `arcgis` package does."""
+
+    def ask() -> Any:
+        credential = back_end.get_credential(service, name)
+        if credential is not None and _user_of(credential) == name:
+            return credential.password
+        return back_end.get_password(service, name)  # some give what they have for another name
+
+    return _text(name, asked(name, ask, _label(back_end)))
 
 
 def _label(back_end: Any) -> str:

@@ -140,6 +140,13 @@ EDITS: dict[str, Any] = {
         lambda manager: manager.update("second", cert_file="c.pem"),
         [("Client_ID = app   ; no comment", "Client_ID = app   ; no comment\n    {date}\n    cert_file = c.pem")],
     ),
+    "an indented value changes": (
+        lambda manager: manager.update("second", "https://new.example.com"),
+        [
+            ("url = https://two.example.com/portal", "url = https://new.example.com"),
+            ("Client_ID = app   ; no comment", "Client_ID = app   ; no comment\n    {date}"),
+        ],
+    ),
     "a value is left out": (
         lambda manager: manager.create("First", "https://one.example.com/portal"),
         [("username=amy", "{date}")],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import threading
 from pathlib import Path
 from typing import Any, Optional
 
@@ -17,7 +18,7 @@ from esri_http import EsriHttpError, MissingPackageError, ProfileError, ProfileM
 from esri_http.profiles.manager import StoredProfile
 from esri_http.profiles.secrets import KeyringStore, variable_of
 
-from ..auth.helpers import assert_hidden
+from ..auth.helpers import assert_hidden, in_threads
 from .helpers import PASSWORD, SERVICE, BrokenStore, OwnStore, as_the_peer_reads, output_of
 
 URL = "https://gis.example.com/portal"
@@ -235,7 +236,7 @@ except SecretStoreError as error:
 
 
 WITHOUT_KEYRING = """
-import sys
+import threading
 class Blocker:
     def find_spec(self, name, path=None, target=None):
         if name.partition(".")[0] == "keyring":
@@ -275,6 +276,31 @@ def test_the_keyring_store_can_be_used_by_itself(use: Any) -> None:
     assert store.get("service", "amy") == PASSWORD
     store.delete("service", "amy")
     assert store.get("service", "amy") is None
+
+
+def test_a_back_end_is_asked_by_one_thread_at_a_time(by_keyring: ProfileManager, use: Any) -> None:
+    class Watched(MemoryKeyring):
+        """The first one to come when it is watched waits for company."""
+
+        watched = False
+        company = threading.Event()
+        had_company: Optional[bool] = None
+
+        def _fail(self) -> None:
+            if self.watched:
+                self.watched = False
+                self.had_company = self.company.wait(0.5)
+            elif self.had_company is None:
+                self.company.set()
+
+    back_end = use(Watched())
+    for name in "abcdefgh":
+        by_keyring.create(name, URL, "amy")
+    back_end.company.clear()
+    back_end.watched = True
+    assert in_threads(8, lambda number: by_keyring.set_secret("abcdefgh"[number], PASSWORD)) == [None] * 8
+    assert back_end.had_company is False
+    assert len(back_end.kept) == 8
 
 
 # -- a store of one's own ------------------------------------------------------------------------------------------------

@@ -81,13 +81,18 @@ manager.delete("same")
 def test_many_threads_save_and_load(secret_service: SecretService) -> None:
     program = """
 import concurrent.futures
-def work(number):
+def save(number):
     manager.create(f"thread {number}", "https://gis.example.com/portal", "amy", f"secret {number}")
-    return manager.load(f"thread {number}").secret == f"secret {number}"
+    return manager.load(f"thread {number}").secret
+def renew(number):
+    manager.set_secret(f"thread {number}", f"token {number}")
+    return manager.load(f"thread {number}").secret
 with concurrent.futures.ThreadPoolExecutor(8) as pool:
-    print(all(pool.map(work, range(24))), len([name for name in manager.list() if name.startswith("thread")]))
+    print([*pool.map(save, range(16))] == [f"secret {number}" for number in range(16)])
+    print([*pool.map(renew, range(16))] == [f"token {number}" for number in range(16)])
+    print(len([name for name in manager.list() if name.startswith("thread")]))
 """
-    assert secret_service.desktop.python(START + program) == "True 24\n"
+    assert secret_service.desktop.python(START + program) == "True\nTrue\n16\n"
 
 
 def test_another_session_with_the_same_password_sees_it(secret_service: SecretService, home: Path) -> None:
