@@ -236,7 +236,7 @@ except SecretStoreError as error:
 
 
 WITHOUT_KEYRING = """
-import threading
+import sys
 class Blocker:
     def find_spec(self, name, path=None, target=None):
         if name.partition(".")[0] == "keyring":
