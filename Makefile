@@ -1,6 +1,7 @@
 # make demo | make test | make check      (needs Python 3.9 or newer; everything else is installed into $(VENV))
 # make servers test-servers               the tests with real servers and a real browser, which come from Debian
 # make test-oldest test-servers-oldest    the same tests with the oldest versions of what we stand on
+# make matrix                             the tests on every Python, with old and new urllib3 and the rest; ARGS=--quick: on few
 #
 # PYTHON=python3.13 VENV=.venv-3.13   another interpreter, in an environment of its own
 # ARGS="tests/words -k url"           what pytest is told
@@ -34,7 +35,7 @@ KERBEROS_BUILD_PACKAGES = gcc libc6-dev libkrb5-dev python3-dev
 # What the tests against real servers need besides; empty for those that do without Kerberos on our side.
 SERVER_EXTRAS = kerberos
 
-.PHONY: demo test check test-oldest servers test-servers test-servers-oldest bench clean
+.PHONY: demo test check test-oldest servers test-servers test-servers-oldest bench matrix clean
 
 demo: $(VENV)/.installed
 	$(PY) -m esri_http demo
@@ -53,6 +54,11 @@ test-oldest:
 
 test-servers-oldest:
 	$(MAKE) test-servers VENV=.venv-oldest PINS="$$($(PYTHON) tests/support/oldest_pins.py)"
+
+# Python 3.9 to 3.13 with each urllib3 and the ends of the rest: environments of its own, one corner after the other. Its options
+# are those of tests/support/matrix.py; whatever else is in ARGS is for pytest.
+matrix:
+	$(PYTHON) -m tests.support.matrix $(ARGS)
 
 servers:
 	@sh tests/servers/install.sh $(SERVER_PACKAGES)
