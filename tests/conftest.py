@@ -45,6 +45,8 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, _empty_home: str) -> None
             monkeypatch.delenv(name)
     for name in ("HOME", "USERPROFILE"):
         monkeypatch.setenv(name, _empty_home)
+    # Nor does a test reach the keyring of whoever runs it.
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..profiles.manager import ProfileManager, ServerProfileManager, StoredProfile, stored
 from ..profiles.secrets import secret_in_environment
-from ..words.errors import ProfileError
+from ..words.errors import EsriHttpError, ProfileError
 from .parameters import Parameters
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class RefreshTokenKeeper:
             try:
                 self._manager.set_secret(self._name, grant.refresh_token)
                 self._last = grant.refresh_token
-            except ProfileError as error:
+            except EsriHttpError as error:
                 log.warning("The new refresh token of profile %s could not be stored: %s", self._name, error)
         if self._after is not None:
             self._after(grant)

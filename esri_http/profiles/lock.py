@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ..words.clock import SYSTEM_CLOCK, Deadline
 from ..words.errors import ProfileError
+from ..words.file_locks import try_lock, unlock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,8 +39,7 @@ def locked(path: str, clock: Clock = SYSTEM_CLOCK) -> Iterator[None]:
         try:
             yield
         finally:
-            # Said aloud: a forked child may have the file open as well, and closing it here would not be enough.
-            _unlock(descriptor)
+            unlock(descriptor)
     finally:
         os.close(descriptor)
 
@@ -58,7 +57,7 @@ def _wait(descriptor: int, path: str, clock: Clock) -> None:
 
 def _taken(descriptor: int, path: str) -> bool:
     try:
-        return _try_lock(descriptor)
+        return try_lock(descriptor)
     except OSError as error:
         raise _failure(path, error) from error
 
@@ -67,29 +66,3 @@ def _failure(path: str, error: Exception) -> ProfileError:
     reason = getattr(error, "strerror", None) or "this is no path of a file"
     return ProfileError(f"Profiles cannot be changed: {path} cannot be opened and locked ({reason}). Nothing was changed.")
 
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _try_lock(descriptor: int) -> bool:
-        try:
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        except PermissionError:
-            return False
-        return True
-
-    def _unlock(descriptor: int) -> None:
-        msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
-
-else:
-    import fcntl
-
-    def _try_lock(descriptor: int) -> bool:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
-
-    def _unlock(descriptor: int) -> None:
-        fcntl.flock(descriptor, fcntl.LOCK_UN)

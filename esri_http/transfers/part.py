@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ..words.errors import LocalFileError
+from ..words.file_locks import try_lock, unlock
 from .local import local_error, local_trouble
 from .names import NOTE_ENDING, PART_ENDING
 from .ranges import is_validator
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 _FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 _LONGEST_NOTE = 16 * 1024
-_LOCK_AT = 0x7FFFFFF0  # Windows locks bytes, and keeps others from reading them: one far behind the note
 _MOST_OPENINGS = 10
 
 
@@ -189,46 +189,16 @@ def _close_note(note: FileIO, path: str, remove: bool) -> None:
     with suppress(OSError):
         if remove and not windows:
             os.remove(path)
-    _unlock(note.fileno())
+    unlock(note.fileno())
     note.close()
     with suppress(OSError):
         if remove and windows:
             os.remove(path)
 
 
-if sys.platform == "win32":
-    import msvcrt
-
-    def _lock(descriptor: int) -> bool:
-        """Lock an open file; false where another has it."""
-        os.lseek(descriptor, _LOCK_AT, os.SEEK_SET)
-        try:
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        finally:
-            os.lseek(descriptor, 0, os.SEEK_SET)
+def _lock(descriptor: int) -> bool:
+    """Lock the note; false where another has it. A file system without locks is taken as it is."""
+    try:
+        return try_lock(descriptor)
+    except OSError:
         return True
-
-    def _unlock(descriptor: int) -> None:
-        with suppress(OSError):
-            os.lseek(descriptor, _LOCK_AT, os.SEEK_SET)
-            msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
-
-else:
-    import fcntl
-
-    def _lock(descriptor: int) -> bool:
-        """Lock an open file; false where another has it. A file system without locks is taken as it is."""
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        except OSError:
-            pass
-        return True
-
-    def _unlock(descriptor: int) -> None:
-        # Said in words: a process that was forked meanwhile holds the file open, too.
-        with suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_UN)

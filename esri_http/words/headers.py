@@ -104,7 +104,7 @@ class Headers(MutableMapping[str, str]):
 
 
 def pairs(source: HeaderInput) -> Iterable[tuple[str, str | bytes | None]]:
-    """The fields of anything that users hand over as headers; raises `InvalidHeaderError` for what is neither dict nor pairs."""
+    """The fields of anything that users hand over as headers; raises `InvalidHeaderError` where it holds none."""
     if source is None:
         return ()
     if isinstance(source, Mapping):
