@@ -11,9 +11,12 @@ def main(arguments: list[str] | None = None) -> int:
     Returns the exit status; `statuses` lists them.
     """
     try:
-        from .running import run
+        from .ctrl_c import CtrlC
 
-        return run(sys.argv[1:] if arguments is None else arguments)
+        with CtrlC():
+            from .running import run
+
+            return run(sys.argv[1:] if arguments is None else arguments)
     except KeyboardInterrupt:
         from .terminal import is_terminal, tell
 

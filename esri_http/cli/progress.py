@@ -6,7 +6,6 @@ Nothing at all where the error stream is not a terminal.
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 import threading
 import time
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 
 Show = Callable[[int, Optional[int]], None]
 
+_USUAL_COLUMNS = 80
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
@@ -52,7 +52,16 @@ def _bar(name: str) -> Any:
                 self.total, self.initial = total, done  # what was there before counts for no speed
             self.update(done - self.n)
 
-    return Bar(desc=name, file=sys.stderr, unit="B", unit_scale=True, unit_divisor=1024, dynamic_ncols=True)
+    options: dict[str, Any] = {"dynamic_ncols": True} if _columns() else {"ncols": _USUAL_COLUMNS - 1, "nrows": 20}
+    return Bar(desc=name, file=sys.stderr, unit="B", unit_scale=True, unit_divisor=1024, **options)
+
+
+def _columns() -> int:
+    """The width of the terminal; 0 where it does not know."""
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns
+    except (OSError, ValueError):
+        return 0
 
 
 class PlainLine:
@@ -71,7 +80,7 @@ class PlainLine:
         share = f" of {amount(total)} ({100 * done // total} %)" if total else ""
         pace = (done - (self._first or 0)) / max(time.monotonic() - self._began, 0.001)
         text = f"{self._name}: {amount(done)}{share}, {amount(pace)}/s"
-        text = text[: max(shutil.get_terminal_size().columns - 1, 1)]
+        text = text[: (_columns() or _USUAL_COLUMNS) - 1]
         tell("\r" + text.ljust(self._width))
         self._width = len(text)
 

@@ -53,7 +53,7 @@ def _log_everything() -> None:
 
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(relativeCreated)6d ms %(name)s: %(message)s"))
-    logger = logging.getLogger(__name__.partition(".cli.")[0])
+    logger = logging.getLogger("esri_http")
     logger.addHandler(handler)
     logger.setLevel(logging.DEBUG)
 

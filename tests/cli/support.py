@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import re
 import select
+import struct
 import subprocess
 import sys
 import termios
@@ -50,7 +52,7 @@ def run(
 
 
 class Terminal:
-    """The program in a terminal of its own, 100 columns wide. With `piped_output`, only its output is a pipe."""
+    """The program in a terminal of its own; one of 0 columns does not know its size. `piped_output`: only that is a pipe."""
 
     def __init__(
         self,
@@ -58,14 +60,15 @@ class Terminal:
         env: Optional[dict[str, str]] = None,
         program: Sequence[str] = PROGRAM,
         piped_output: bool = False,
+        columns: int = 100,
     ) -> None:
         self._master, slave = pty.openpty()
-        termios.tcsetwinsize(slave, (40, 100)) if hasattr(termios, "tcsetwinsize") else None
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40 if columns else 0, columns, 0, 0))
         command = [sys.executable, *program, *arguments]
         self.process = subprocess.Popen(
             [sys.executable, "-S", "-E", "-c", _TAKE_TERMINAL, *command],
             stdin=slave, stdout=subprocess.PIPE if piped_output else slave, stderr=slave,
-            env=environment({"COLUMNS": "100", **(env or {})}), start_new_session=True,
+            env={**environment(env), "PYTHONWARNINGS": ""}, start_new_session=True,  # as people have it
         )  # fmt: skip
         self._slave = slave
         self.seen = ""
@@ -100,11 +103,12 @@ class Terminal:
         return bool(termios.tcgetattr(self._slave)[3] & termios.ECHO)
 
     def end(self) -> int:
-        """Read to the end; the exit status."""
+        """Read to the end; the exit status, as a shell shows it: that of a signal as 128 and its number."""
         self._read_until(lambda: self.process.poll() is not None, "the end")
         while self._read(0.0):
             pass
-        return self.process.returncode
+        status = self.process.returncode
+        return status if status >= 0 else 128 - status
 
     def _read_until(self, is_enough: Callable[[], bool], what: str) -> None:
         until = time.monotonic() + _SECONDS

@@ -145,8 +145,7 @@ def test_ctrl_c_while_a_person_is_in_the_browser_ends_the_program(way: str, port
     arguments = ["login", portal.portal_url, "--client-id", "field-app"]
     if way == "a redirect":
         arguments += ["--redirect-uri", "http://127.0.0.1/"]
-    # Python warns of the file of a module whose import is interrupted.
-    with Terminal(*arguments, env={"BROWSER": "/bin/true", "PYTHONWARNINGS": "ignore"}) as terminal:
+    with Terminal(*arguments, env={"BROWSER": "/bin/true"}) as terminal:
         terminal.wait_for(PASTE if way == "a pasted code" else r"oauth2/authorize\?\S+\r\n")
         terminal.type("\x03")
         assert terminal.end() == 130

@@ -47,10 +47,11 @@ def test_an_error_leaves_no_file(portal: EmbeddedPortal, tmp_path: Path) -> None
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.parametrize("columns", [100, 0])
 @pytest.mark.parametrize("bar", BARS)
-def test_progress_is_shown_on_a_terminal(bar: str, portal: EmbeddedPortal, tmp_path: Path) -> None:
+def test_progress_is_shown_on_a_terminal(bar: str, columns: int, portal: EmbeddedPortal, tmp_path: Path) -> None:
     target = str(tmp_path / "image.tif")
-    with Terminal("download", image(portal), target, program=BARS[bar]) as terminal:
+    with Terminal("download", image(portal), target, program=BARS[bar], columns=columns) as terminal:
         assert terminal.end() == 0
         assert "image.tif: " in terminal.seen
         assert "100" in terminal.seen
@@ -59,6 +60,13 @@ def test_progress_is_shown_on_a_terminal(bar: str, portal: EmbeddedPortal, tmp_p
         assert terminal.seen.endswith(f"\n{target}\r\n")
         assert "\r" in terminal.seen.replace("\r\n", "")
         assert "\x1b" not in terminal.seen
+
+
+def test_a_narrow_terminal_has_one_line_of_progress(portal: EmbeddedPortal, tmp_path: Path) -> None:
+    with Terminal("download", image(portal), str(tmp_path / "a"), program=WITHOUT_TQDM, columns=20) as terminal:
+        assert terminal.end() == 0
+        shown = terminal.seen.partition("\n")[0].strip("\r").split("\r")
+        assert max(map(len, shown)) == 19
 
 
 @pytest.mark.parametrize("bar", BARS)
@@ -90,7 +98,7 @@ def test_ctrl_c_ends_a_download_and_the_next_one_begins_anew_or_goes_on(
         with Terminal("download", image(portal), str(target), program=BARS[bar]) as terminal:
             terminal.wait_until(lambda: (tmp_path / "image.tif.part").exists() and "image.tif: " in terminal.seen)
             terminal.type("\x03")
-            assert terminal.end() == 130
+            assert terminal.end() == 130, terminal.seen
             lines = terminal.seen.replace("\r\n", "\n").splitlines()
             assert lines[-1] == "Interrupted."
             assert "Traceback" not in terminal.seen
