@@ -213,8 +213,14 @@ def test_digest_with_a_wrong_password_ends_with_the_401_after_one_try(digest: An
 
 def test_digest_on_eight_threads_answers_every_call(digest: Any) -> None:
     server, peer = digest
+    all_there = threading.Barrier(8)  # a thread that were done before the last one begins would take its work, too
+
+    def work(number: int) -> list[int]:
+        all_there.wait(10)
+        return [session.get(f"{peer.url}/{number}/{n}").status_code for n in range(10)]
+
     with EsriSession(auth=mufasa()) as session:
-        answers = on_threads(8, lambda number: [session.get(f"{peer.url}/{number}/{n}").status_code for n in range(10)])
+        answers = on_threads(8, work)
         assert answers == [[200] * 10] * 8
     assert server.challenges == 8  # its state is per thread
     assert peer.connections <= 16
