@@ -67,6 +67,8 @@ class Profile:
         is_oauth = bool(given.client_id and not given.username and not given.client_secret)
         if is_oauth:
             secret = getattr(handler, "refresh_token", None)
+        if self.secret_problem is not None:
+            secret = None  # a store that cannot be asked keeps nothing either; the password was asked for, and will be again
         url = given.url.strip() if given.url else str(signed_in.site.root)
         manager = self._manager or self._new_manager(signed_in.site.is_portal)
         paths = {key: _path(given.values.get(key)) for key in ("key_file", "cert_file")}

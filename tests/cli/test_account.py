@@ -250,3 +250,20 @@ def test_the_arguments_of_the_process_hold_no_secret(portal: EmbeddedPortal) -> 
         assert arguments[1:-1] == [b"-m", b"esri_http", b"login", portal.portal_url.encode()]
         terminal.type("\x03")
         assert terminal.end() == 130
+
+
+def test_a_profile_works_without_a_keyring_by_its_password_each_time(portal: EmbeddedPortal, home: Path) -> None:
+    stored = f"[work]\nurl = {portal.portal_url}\nusername = amy\ndate_modified = 2026-01-01 00:00:00.000001\n"
+    (home / ".arcgisprofile").write_text(stored)
+    env = {"PYTHON_KEYRING_BACKEND": "keyring.backends.fail.Keyring"}
+    for _ in range(2):
+        with Terminal("whoami", "--profile", "work", env=env) as terminal:
+            terminal.wait_for("Enter password for amy at ")
+            terminal.type(SECRET + "\n")
+            assert terminal.end() == 0
+            assert terminal.seen.endswith(f"\r\namy (Amy Adams, org_user) at {portal.portal_url}\r\n")
+    assert run("whoami", "--profile", "work", "--password-stdin", given=SECRET.encode(), env=env).status == 0
+    unasked = run("whoami", "--profile", "work", env=env)
+    assert unasked.status == 3
+    assert "keyring found nothing" in unasked.err
+    assert (home / ".arcgisprofile").read_text() == stored

@@ -16,7 +16,7 @@ from esri_http import __all__ as public_names
 from esri_http.cli.statuses import MEANINGS, status_of
 from esri_http.testing import EmbeddedPortal, faults
 from esri_http.words import errors
-from tests.support.peers import HandlerPeer, ScriptedPeer, json_reply
+from tests.support.peers import HandlerPeer, Reply, ScriptedPeer, json_reply
 
 from .support import Done, environment, run
 
@@ -33,6 +33,12 @@ def ended(done: Done, status: int, *words: str) -> None:
 
 def test_0_is_done(portal: EmbeddedPortal) -> None:
     assert run("get", portal.portal_url + "/sharing/rest/info").status == 0
+
+
+def test_1_is_another_failure(handler_peer: Peers) -> None:
+    """A probe that finds no ArcGIS has failed, although all went well."""
+    done = run("probe", handler_peer(lambda request: Reply(404)).url)
+    assert (done.status, done.err) == (1, "")
 
 
 def test_2_is_wrong_usage(portal: EmbeddedPortal) -> None:
@@ -142,7 +148,19 @@ def test_every_error_has_a_status_that_is_listed(name: str) -> None:
 
 
 def test_debug_shows_the_traceback_and_the_log(portal: EmbeddedPortal) -> None:
-    done = run("get", portal.portal_url + "/nothing", "--debug")
+    env = {"ESRI_HTTP_USER": "amy", "ESRI_HTTP_PASSWORD": "amys-secret"}
+    done = run("get", portal.server_url + "/rest/services/Nothing/FeatureServer", "--debug", env=env)
     assert done.status == 4
+    assert " ms esri_http." in done.err
     assert "Traceback (most recent call last)" in done.err
     assert done.err.splitlines()[-1].startswith("esri-http: ")
+    assert "amys-secret" not in done.err
+
+
+def test_debug_shows_no_secret_of_a_request_that_does_not_arrive() -> None:
+    with ScriptedPeer([]) as gone:
+        url = gone.url
+    done = run("get", url, "-F", "token=s3cret-token", "--debug")
+    assert done.status == 5
+    assert "Traceback (most recent call last)" in done.err
+    assert "s3cret" not in done.err
