@@ -2,6 +2,7 @@
 # make servers test-servers               the tests with real servers and a real browser, which come from Debian
 # make test-oldest test-servers-oldest    the same tests with the oldest versions of what we stand on
 # make matrix                             the tests on every Python, with old and new urllib3 and the rest; ARGS=--quick: on few
+# make vendor zipapp                      what is built for toolboxes, and the command line in one file; see vendor/README.md
 #
 # PYTHON=python3.13 VENV=.venv-3.13   another interpreter, in an environment of its own
 # ARGS="tests/words -k url"           what pytest is told
@@ -35,7 +36,7 @@ KERBEROS_BUILD_PACKAGES = gcc libc6-dev libkrb5-dev python3-dev
 # What the tests against real servers need besides; empty for those that do without Kerberos on our side.
 SERVER_EXTRAS = kerberos
 
-.PHONY: demo test check test-oldest servers test-servers test-servers-oldest bench matrix clean
+.PHONY: demo test check test-oldest servers test-servers test-servers-oldest vendor zipapp bench matrix clean
 
 demo: $(VENV)/.installed
 	$(PY) -m esri_http demo
@@ -67,6 +68,13 @@ servers:
 # The tests that `make test` skips where a server (or browser) is not installed; here a skip is a failure.
 test-servers: $(VENV)/.installed-test $(SERVER_EXTRAS:%=$(VENV)/.installed-%)
 	REAL_SERVERS=required $(PY) -m pytest -m real_server $(ARGS)
+
+# What is built besides the wheel, into dist/: one folder for a toolbox, zipped; the command line in one file.
+vendor: $(VENV)/.installed-vendor
+	$(PY) -m vendor folder
+
+zipapp: $(VENV)/.installed-vendor
+	$(PY) -m vendor zipapp
 
 bench: $(VENV)/.installed-bench
 	$(PY) -m tests.bench $(ARGS)

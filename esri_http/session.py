@@ -197,7 +197,7 @@ class EsriSession(TransferVerbs, SessionSettings):
     def _started(self, secure: bool = True) -> Engine:
         """The engine, made at the first request after the session was made, changed or forked."""
         network = with_environment(self._network, self._verify_given)
-        if secure and "urllib3" not in sys.modules:
+        if secure and f"{__package__}.pipeline.engine" not in sys.modules:
             from .wire.tls import build_ahead
 
             build_ahead(network.tls)  # while urllib3 is imported

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ..words.errors import ArcGISLoginError, InteractionRequiredError, SignInError, missing_package
 
 if TYPE_CHECKING:
-    from ..words.errors import EsriHttpError
+    from ..words.errors import EsriHttpError, MissingPackageError
 
 _NO_TICKET = "there is no Kerberos ticket; get one by kinit, or give username= and password="
 _EXPIRED = "the Kerberos ticket has expired; get a new one by kinit, or give username= and password="
@@ -40,6 +40,8 @@ _TOKEN_REASONS = {
 _USER_UNKNOWN = _BASE + 6
 _SERVICE_UNKNOWN = _BASE + 7
 _PASSWORD_EXPIRED = _BASE + 23
+# What every mechanism stands on, by the modules' names; sspilib on Windows.
+_PACKAGES = {"spnego": "pyspnego", "cryptography": "cryptography", "sspilib": "sspilib"}
 
 
 class MechanismUnavailableError(SignInError):
@@ -57,7 +59,7 @@ class UnknownUserError(ArcGISLoginError):
 def translated(error: Exception, mechanism: str, service: str, who: str) -> EsriHttpError:
     """`error`, raised while a token for `service` was made as `who`, as one of ours; holds no secret."""
     if isinstance(error, ImportError):
-        return _missing(error, mechanism)
+        return missing(error, mechanism)
     for code in _codes(error):
         if code in _REFUSED:
             return ArcGISLoginError(f"{who} cannot sign in by {mechanism}: {_REFUSED[code]}.")
@@ -83,11 +85,12 @@ def told_by_server(error: Exception, mechanism: str, service: str) -> SignInErro
     return TokenRefusedError(f"What {service} sent is no valid {mechanism} token: {_by_name(error, mechanism)}.")
 
 
-def _missing(error: ImportError, mechanism: str) -> EsriHttpError:
-    if mechanism == "Kerberos" and "spnego" not in str(getattr(error, "name", "")):
+def missing(error: ImportError, mechanism: str) -> MissingPackageError:
+    """`error`, raised by pyspnego or in its place, as the package that `mechanism` needs and this Python does not have."""
+    name = str(error.name or "").partition(".")[0]
+    if mechanism == "Kerberos" and name not in _PACKAGES:
         return missing_package("pyspnego[kerberos]", "Kerberos on this system", extra="kerberos")
-    name = str(getattr(error, "name", None) or "pyspnego").partition(".")[0]
-    return missing_package({"spnego": "pyspnego"}.get(name, name), f"A sign-in by {mechanism}")
+    return missing_package(_PACKAGES.get(name, name or "pyspnego"), f"A sign-in by {mechanism}")
 
 
 def _codes(error: BaseException) -> list[int]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..words.errors import missing_package
+from .security_errors import missing
 
 if TYPE_CHECKING:
     from ..words.clock import Clock
@@ -19,19 +21,25 @@ class Ticket(NamedTuple):
 
 
 def missing_for_kerberos() -> MissingPackageError | None:
-    """What has to be installed before Kerberos can be used on this system, except for Windows; `None` for nothing."""
-    if not _is_installed("spnego"):
-        return missing_package("pyspnego", "A sign-in by Kerberos")
-    if not (_is_installed("gssapi") and _is_installed("krb5")):
+    """What has to be installed before Kerberos can be used on this system; `None` for nothing."""
+    absent = _missing_for("Kerberos")
+    if absent is None and os.name != "nt" and not (_is_installed("gssapi") and _is_installed("krb5")):
         return missing_package("pyspnego[kerberos]", "Kerberos on this system", extra="kerberos")
-    return None
+    return absent
 
 
 def missing_for_ntlm() -> MissingPackageError | None:
     """What has to be installed before NTLM can be used; `None` for nothing."""
-    for module, package in (("spnego", "pyspnego"), ("cryptography", "cryptography")):
-        if not _is_installed(module):
-            return missing_package(package, "A sign-in by NTLM")
+    return _missing_for("NTLM")
+
+
+def _missing_for(mechanism: str) -> MissingPackageError | None:
+    """Found out by an import, since pyspnego has another name where it is embedded (see `vendor/`)."""
+    try:
+        import cryptography  # noqa: F401
+        import spnego  # noqa: F401
+    except ImportError as error:
+        return missing(error, mechanism)
     return None
 
 

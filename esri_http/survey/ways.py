@@ -60,7 +60,7 @@ def web_tier_ways(challenges: Iterable[Challenge], here: Circumstances) -> list[
 
 
 def _kerberos(challenges: list[Challenge], here: Circumstances) -> Verdict:
-    missing = None if os.name == "nt" else missing_for_kerberos()
+    missing = missing_for_kerberos()
     if missing is not None:
         return False, str(missing)
     if not here.has_name:

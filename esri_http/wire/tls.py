@@ -124,7 +124,10 @@ def _build(settings: TlsSettings) -> ssl.SSLContext:
     else:
         context.verify_mode = ssl.CERT_REQUIRED
         context.check_hostname = settings.check_hostname
-        load_roots(context, _certifi_bundle() if settings.verify is True else str(settings.verify))
+        if settings.verify is True:
+            _load_certifi(context)
+        else:
+            load_roots(context, str(settings.verify))
         for bundle in settings.ca_bundles:
             load_roots(context, bundle)
     if settings.certificate is not None:
@@ -132,10 +135,15 @@ def _build(settings: TlsSettings) -> ssl.SSLContext:
     return context
 
 
-def _certifi_bundle() -> str:
+def _load_certifi(context: ssl.SSLContext) -> None:
     import certifi
 
-    return certifi.where()
+    try:
+        path = certifi.where()
+    except OSError:  # it is in a zip file, and there is no folder where the roots could be unpacked
+        context.load_verify_locations(cadata=certifi.contents())
+    else:
+        load_roots(context, path)
 
 
 def load_roots(context: ssl.SSLContext, path: str) -> None:
