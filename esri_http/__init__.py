@@ -2,10 +2,21 @@
 
 ::
 
-    from esri_http import EsriSession, EsriGenTokenAuth
+    from esri_http import GIS
 
-    with EsriSession(auth=EsriGenTokenAuth("https://gis.example.com/portal", username="amy", password="secret")) as session:
-        answer = session.get(".../FeatureServer/0/query", params={"where": "1=1", "outFields": "*", "f": "json"})
+    gis = GIS("https://gis.example.com/portal", "amy", "secret")     # or client_id=, cert_file=, token=, profile=, "pro", "home"
+    answer = gis.session.get(".../FeatureServer/0/query", params={"where": "1=1", "outFields": "*", "f": "json"})
+    answer.raise_for_error()
+    features = answer.json()["features"]
+
+- `GIS`: a site and whoever is signed in there; `GIS.explain` says how that was decided. `ProfileManager`: stored sign-ins.
+- `EsriSession`: requests, downloads and uploads; its answers are `Response` objects.
+- Handlers, for `EsriSession(auth=...)` and joined by ``+``. Tokens: `EsriBuiltInAuth`, `EsriGenTokenAuth`, `EsriOAuth2Auth`,
+  `EsriPKCEAuth`, `EsriUserTokenAuth`, `EsriAPIKeyAuth`, `ArcGISProAuth`, `EsriNotebookFileAuth`. The web tier: `EsriGuessAuth`,
+  `EsriKerberosAuth`, `EsriWindowsAuth`, `EsriHttpNtlmAuth`, `EsriPKIAuth`, `EsriBasicAuth`, `EsriDigestAuth`. One of your own:
+  `BaseEsriAuth`.
+- Errors: all are an `EsriHttpError`; the tree is in `esri_http.words.errors`.
+- `esri_http.testing`: a portal to test against. ``python -m esri_http --help``: the command line.
 
 Names are loaded when they are first used; importing the package loads nothing.
 """
