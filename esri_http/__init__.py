@@ -4,7 +4,7 @@
 
     from esri_http import GIS
 
-    gis = GIS("https://gis.example.com/portal", "amy", "secret")     # or client_id=, cert_file=, token=, profile=, "pro", "home"
+    gis = GIS("https://gis.example.com/portal", "amy", "secret")    # or client_id=, cert_file=, token=, profile=, "pro", "home"
     answer = gis.session.get(".../FeatureServer/0/query", params={"where": "1=1", "outFields": "*", "f": "json"})
     answer.raise_for_error()
     features = answer.json()["features"]
