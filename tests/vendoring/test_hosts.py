@@ -65,7 +65,7 @@ def parent(tmp_path: Path, built: Built, *parts: str) -> Path:
     """A copy of the folder below a package of another name."""
     folder = tmp_path.joinpath(*parts)
     shutil.copytree(built.tree / "esri_http", folder)
-    for above in folder.parents[: len(parts) - 1]:
+    for above in list(folder.parents)[: len(parts) - 1]:
         (above / "__init__.py").touch()
     return tmp_path
 
