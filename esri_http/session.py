@@ -10,8 +10,9 @@ from .messages.request import Request
 from .options import SESSION_KEYWORDS, check_keywords, with_environment
 from .pipeline.jars import JarHolder
 from .preparation import prepare
-from .session_settings import SessionSettings, default_auth
+from .session_settings import default_auth
 from .transfers.verbs import TransferVerbs
+from .travel import Travels
 from .words.errors import ConfigurationError
 from .words.forks import watch_forks
 from .words.headers import lookup, merge
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 _UNSET: Any = object()
 
 
-class EsriSession(TransferVerbs, SessionSettings):
+class EsriSession(TransferVerbs, Travels):
     """An HTTP session with ArcGIS sites. Safe to share between threads, usable after a fork, and it pickles.
 
     Parameters, as in the user's document:
@@ -331,17 +332,6 @@ class EsriSession(TransferVerbs, SessionSettings):
 
     def __repr__(self) -> str:
         return f"<EsriSession auth={self._auth!r}>"
-
-    def __getstate__(self) -> dict[str, Any]:
-        """A pickle keeps settings, cookies and auth; connections are made anew."""
-        return {**super().__getstate__(), "_engine": None, "_lock": None, "_netrc": {}}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._lock = threading.Lock()
-        if self._auth is not None:
-            self._bound(self._auth)
-        watch_forks(self)
 
 
 def _read_hooks(hooks: Any) -> Callable[[Response], Any]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..words.errors import ConfigurationError
+
 if TYPE_CHECKING:
     from collections.abc import Hashable
     from typing import Protocol, Union
@@ -182,6 +184,16 @@ class BaseEsriAuth(SupportMultiAuth):
     def token(self) -> Any:
         """The ArcGIS token (str), or `None` where this way to sign in has none."""
         return None
+
+    def for_workers(self) -> BaseEsriAuth:
+        """A handler for `EsriSession.for_workers`, without what this one signs in with. Override it in a handler of yours.
+
+        Raises `ConfigurationError` where nothing is left without that, and `SignInError` where nobody is signed in.
+        """
+        raise ConfigurationError(
+            f"{type(self).__name__} has nothing to send to workers but what it signs in with. Pickle the session itself, and"
+            " keep the pickle as safe as a password; or make a session on each worker."
+        )
 
     def logout(self, afterwards: str = "anonymous") -> bool:
         """Sign out, where there is something to sign out of; see `TokenAuth.logout`."""

@@ -74,7 +74,7 @@ class EsriBuiltInAuth(OAuthAuth):
         return self.referer if self.referer or wire.referer else REFERER
 
     def _fetch(self, wire: Wire) -> Fetched:
-        if self._refusal is None and self._refresh_token is None and not self._page_only:
+        if self._keeper.refusal is None and self._refresh_token is None and not self._page_only:
             try:
                 return self._generate(wire)
             except PolicyRefusedError as error:

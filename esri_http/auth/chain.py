@@ -69,6 +69,10 @@ class AuthChain(BaseEsriAuth):
         for handler in self.handlers:
             handler.login()
 
+    def for_workers(self) -> AuthChain:
+        """See `BaseEsriAuth.for_workers`; all handlers have to be able to."""
+        return AuthChain(*(handler.for_workers() for handler in self.handlers))
+
     def describe(self, url: str) -> str:
         """What each handler that can tell says about a request to `url`, a line each."""
         told = (getattr(handler, "describe", None) for handler in self.handlers)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Callable
+from typing import TYPE_CHECKING, Any, Callable
 
 from ..messages.request import Request
 from ..words.clock import Clock
@@ -67,6 +67,22 @@ class Federation:
         """Drop every server's token, and what is known of the servers."""
         self._sources = {}
 
+    def learn_from(self, other: Federation) -> None:
+        """Take over what `other` knows of the servers, and their tokens as they stand; each renews its own."""
+        for root, source in list(other._sources.items()):
+            if isinstance(source, NoTokenError):
+                self._sources[root] = source
+            elif source.token is not None:
+                keeper = self._sources[root] = self._keeper(root)
+                keeper.put(source.token.fetched(self._clock))
+
+    def _keeper(self, root: Root) -> TokenKeeper:
+        return TokenKeeper(ServerTokens(self, root).fetch, self._clock)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A pickle keeps what is known of the servers and their tokens; other threads may learn of a server meanwhile."""
+        return {**self.__dict__, "_sources": dict(self._sources)}
+
     def _ask(self, root: Root, wire: Wire) -> TokenKeeper | NoTokenError:
         known = self._sources.get(root)
         if known is not None:
@@ -90,7 +106,7 @@ class Federation:
             )
         if not any(same_portal(owner, own) for own in self._own_roots):
             return self._no_source(root, f"it is federated with {redact_url(owner)!r:.200}, not with {self.portal}")
-        keeper = TokenKeeper(ServerTokens(self, root).fetch, self._clock)
+        keeper = self._keeper(root)
         try:
             keeper.current(wire)
         except NotForServerError:

@@ -17,7 +17,7 @@ from .tokens import Fetched, Token, check_token
 
 if TYPE_CHECKING:
     from ..messages.request import Request
-    from .base import Audience, Wire
+    from .base import Audience, BaseEsriAuth, Wire
     from .sites import Root
     from .token_auth import TokenSource
     from .token_services import TokenService
@@ -189,6 +189,10 @@ class HandedOverAuth(TokenAuth):
         """See `SiteAuth.token_for`."""
         wire = self.wire()
         return self._first_with_token(wire, lambda place: place.source_for_url(url, wire))[0].token_for(url)
+
+    def for_workers(self) -> BaseEsriAuth:
+        """See `BaseEsriAuth.for_workers`; the sign-in that was handed over last, for machines where nobody hands one over."""
+        return self.places(self.wire())[0].for_workers()
 
     def _describe(self, url: str) -> str:
         wire = self.wire()

@@ -44,6 +44,16 @@ class InnerAuth(TokenAuth):
 
         return InnerRun(self._inner, inner_run, run)
 
+    def for_workers(self) -> BaseEsriAuth:
+        """See `BaseEsriAuth.for_workers`; the inner handler has to be able to, too."""
+        twin = super().for_workers()
+        if self._inner is None:
+            return twin
+        if isinstance(twin, InnerAuth):
+            twin._inner = None
+        chain: BaseEsriAuth = self._inner.for_workers() + twin
+        return chain
+
     def logout(self, afterwards: str = ANONYMOUS) -> bool:
         """See `TokenAuth.logout`; the inner handler is signed out, too."""
         confirmed = super().logout(afterwards)

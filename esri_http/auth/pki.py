@@ -64,6 +64,11 @@ class EsriPKIAuth(WebTierAuth):
         has_large_body = body is not None and (body.length is None or body.length > _MOST_BYTES)
         return _PkiRun(self._certificate, has_large_body, self.probes)
 
+    @property
+    def holds_secret(self) -> bool:
+        """See `WebTierAuth.holds_secret`; the path of a file is none."""
+        return self._certificate is not None and self._certificate.holds_secret
+
     def __repr__(self) -> str:
         return f"EsriPKIAuth({'' if self._certificate is None else repr(self._certificate.name)})"
 

@@ -71,6 +71,11 @@ class TokenRouter:
             target = target.rstrip("/") + "/rest/services"
         return self.source_for(site, Request("GET", split.origin, target, {}), Audience(split.origin), wire)
 
+    def learn_from(self, site: TokenService, other: TokenRouter) -> None:
+        """Take over what `other` knows of the servers of `site`, and their tokens."""
+        if other._federation is not None:
+            self.federation_of(site).learn_from(other._federation)
+
     def forget(self) -> None:
         """Drop what is known of the servers, and their tokens."""
         if self._federation is not None:

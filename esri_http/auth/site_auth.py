@@ -20,7 +20,7 @@ from .token_services import TokenService, portal_service
 from .tokens import Fetched, TokenKeeper
 
 if TYPE_CHECKING:
-    from .base import Wire
+    from .base import BaseEsriAuth, Wire
     from .token_auth import TokenSource
 
 _T = TypeVar("_T")
@@ -44,7 +44,6 @@ class SiteAuth(TokenAuth):
         super().__init__(**options)
         self._password = password
         self._passwords_set = 0
-        self._refusal: EsriHttpError | None = None
         self.clock = clock
         self._url = url
         self._keeper = TokenKeeper(self._checked_fetch, clock)
@@ -80,29 +79,30 @@ class SiteAuth(TokenAuth):
     def password(self, password: str) -> None:
         self._password = password
         self._passwords_set += 1
-        self._refusal = None
         self._forget()
+        self._keeper.begin_anew()
 
     def _remembering(self, attempt: Callable[[], _T]) -> _T:
         """What `attempt` returns; a refusal is remembered, and the password not posted again.
 
         A refused password is remembered until it is set anew, a step that a person has to take until `login` is called.
         """
-        if self._refusal is not None:
-            raise fresh(self._refusal)
+        refusal = self._keeper.refusal
+        if refusal is not None:
+            raise fresh(refusal)
         before = self._passwords_set
         try:
             return attempt()
         except (ArcGISLoginError, InteractionRequiredError) as error:
             if self._passwords_set == before:
-                self._refusal = fresh(error)
+                self._keeper.refusal = fresh(error)
             raise
 
     def login(self) -> None:
         """See `TokenAuth.login`; call it, too, once a person has taken the step that was missing."""
         super().login()
-        if isinstance(self._refusal, InteractionRequiredError):
-            self._refusal = None
+        if isinstance(self._keeper.refusal, InteractionRequiredError):
+            self._keeper.begin_anew()
 
     # -- which token for which request -------------------------------------------------------------------------------
 
@@ -138,7 +138,16 @@ class SiteAuth(TokenAuth):
 
     def _describe(self, url: str) -> str:
         wire = self.wire()
-        return describe_source(self._site(wire), self._router, url, wire, self._refusal)
+        return describe_source(self._site(wire), self._router, url, wire, self._keeper.refusal)
+
+    def for_workers(self) -> BaseEsriAuth:
+        """See `BaseEsriAuth.for_workers`: the tokens as they stand, of the site and of the servers that are known so far."""
+        from .travelling import TravellingAuth
+
+        self.check_signed_in()
+        wire = self.wire()
+        referer = self.referer_to_send(wire)
+        return TravellingAuth(self._site(wire), self._router, wire, clock=self.clock, referer=referer, legacy=self.legacy)
 
     def _forget(self) -> None:
         self._keeper.forget()

@@ -117,7 +117,7 @@ class Standing:
         self._refusals[None] = error
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"_accepted": self._accepted, "_refusals": self._refusals}
+        return {"_accepted": self._accepted, "_refusals": dict(self._refusals)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__()  # type: ignore[misc]

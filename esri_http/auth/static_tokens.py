@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import TYPE_CHECKING, Any, Callable
 
 from ..words.clock import SYSTEM_CLOCK, Clock
@@ -14,7 +15,7 @@ from .tokens import Fetched, TokenKeeper, check_token
 
 if TYPE_CHECKING:
     from ..messages.request import Request
-    from .base import Wire
+    from .base import BaseEsriAuth, Wire
     from .routing import TokenRouter
     from .sites import Root
     from .token_auth import TokenSource
@@ -30,7 +31,7 @@ class GivenToken:
     ) -> None:
         self._name = name
         self._renew = renew
-        self._clock = clock
+        self.clock = clock
         self._refused: str | None = None
         self._keeper = TokenKeeper(self._fetch, clock)
         self._last = self._keeper.put(fetched)
@@ -57,14 +58,18 @@ class GivenToken:
     def _fetch(self, wire: Wire) -> Fetched:
         if self._renew is None:
             raise ArcGISLoginError(f"The {self._name} has expired; get a new one and make a new handler with it.")
-        fetched = read_given(self._renew(), None, self._clock)
+        fetched = read_given(self._renew(), None, self.clock)
         if fetched.value == self._refused:
             raise ArcGISLoginError(f"The renewed {self._name} is the refused one.")
         return fetched
 
     def replaced(self, fetched: Fetched) -> GivenToken:
         """The source of another token, renewed in the same way."""
-        return GivenToken(self._name, fetched, self._renew, self._clock)
+        return GivenToken(self._name, fetched, self._renew, self.clock)
+
+    def without_renewal(self, wire: Wire) -> GivenToken:
+        """The source of the token as it stands, with no way to get another one."""
+        return GivenToken(self._name, self.current(wire).fetched(self.clock), None, self.clock)
 
 
 def read_given(given: Any, expires: Any, clock: Clock) -> Fetched:
@@ -135,6 +140,20 @@ class _GivenTokenAuth(TokenAuth):
     def _forget(self) -> None:
         if self._router is not None:
             self._router.forget()
+
+    def for_workers(self) -> BaseEsriAuth:
+        """See `BaseEsriAuth.for_workers`: the token as it stands, without `renew`."""
+        self.check_signed_in()
+        wire = self.wire()
+        if self._site is not None and self._router is not None:
+            from .travelling import TravellingAuth
+
+            return TravellingAuth(
+                self._site, self._router, wire, clock=self._given.clock, referer=self.referer_to_send(wire), legacy=self.legacy
+            )
+        twin = copy(self)
+        twin._given = self._given.without_renewal(wire)
+        return twin
 
     @property
     def token(self) -> str:

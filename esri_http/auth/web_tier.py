@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 from ..words.errors import ConfigurationError
@@ -95,6 +96,15 @@ class WebTierAuth(BaseEsriAuth):
         self._tokens = None
         return False
 
+    def for_workers(self) -> BaseEsriAuth:
+        """See `BaseEsriAuth.for_workers`; by the ticket, the user or the certificate that a worker has of its own."""
+        return super().for_workers() if self.holds_secret else copy(self)
+
+    @property
+    def holds_secret(self) -> bool:
+        """Whether this handler signs in by something that it was given and that nobody else should have."""
+        return True
+
     def __getstate__(self) -> dict[str, Any]:
         """A pickle keeps what is needed to sign in elsewhere."""
         return {**self.__dict__, "_tokens": None}
@@ -113,6 +123,11 @@ class PasswordAuth(WebTierAuth):
         if value is not None and not isinstance(value, str):
             raise ConfigurationError(f"{type(self).__name__} takes {name}= as text, not as {type(value).__name__}.")
         return value
+
+    @property
+    def holds_secret(self) -> bool:
+        """See `WebTierAuth.holds_secret`."""
+        return self._password is not None
 
     @property
     def password(self) -> None:

@@ -69,6 +69,11 @@ class ClientCertificate:
         return self._identity[2]
 
     @property
+    def holds_secret(self) -> bool:
+        """Whether there is more in it than the paths of files: a password, or the key itself."""
+        return self.password is not None or isinstance(self.certificate, bytes)
+
+    @property
     def name(self) -> str:
         """What to call it in a message: its file."""
         certificate = self.certificate

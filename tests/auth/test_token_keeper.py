@@ -501,6 +501,7 @@ class TestFork:
         auth = session.auth
         keeper = auth._router._federation.keeper_of(auth._router._federation.known_servers()[0])
         portal.revoke_all_tokens()
-        with auth._keeper._lock, auth._keeper._flights._lock, keeper._lock, keeper._flights._lock, auth._finding._lock:
+        one, other = auth._keeper._holding, keeper._holding
+        with one.lock, one.flights._lock, other.lock, other.flights._lock, auth._finding._lock:
             said = self.in_child(lambda: session.get(portal.layer_url + "?f=json").json()["type"])
         assert said == "Feature Layer"
