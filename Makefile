@@ -3,6 +3,7 @@
 # make test-oldest test-servers-oldest    the same tests with the oldest versions of what we stand on
 # make matrix                             the tests on every Python, with old and new urllib3 and the rest; ARGS=--quick: on few
 # make vendor zipapp                      what is built for toolboxes, and the command line in one file; see vendor/README.md
+# make lambda-layer PYTHON=3.13 ARCH=arm64   layers for AWS Lambda functions, whatever Python builds them; or ARCH=x86_64
 #
 # PYTHON=python3.13 VENV=.venv-3.13   another interpreter, in an environment of its own
 # ARGS="tests/words -k url"           what pytest is told
@@ -10,6 +11,16 @@
 PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
+ARCH ?= x86_64
+
+# A bare version, PYTHON=3.13, is the interpreter of that name, and of a layer what it is for.
+ifneq ($(filter 3.%,$(PYTHON)),)
+LAYER_PYTHON := $(PYTHON)
+override PYTHON := $(if $(filter lambda-layer,$(MAKECMDGOALS)),python3,python$(PYTHON))
+else
+LAYER_PYTHON = $(shell $(PY) -c "import sys; print('%d.%d' % sys.version_info[:2])")
+endif
+
 # Exact versions that pip has to install beside the package; see test-oldest.
 PINS ?=
 
@@ -36,7 +47,7 @@ KERBEROS_BUILD_PACKAGES = gcc libc6-dev libkrb5-dev python3-dev
 # What the tests against real servers need besides; empty for those that do without Kerberos on our side.
 SERVER_EXTRAS = kerberos
 
-.PHONY: demo test check test-oldest servers test-servers test-servers-oldest vendor zipapp bench matrix clean
+.PHONY: demo test check test-oldest servers test-servers test-servers-oldest vendor zipapp lambda-layer bench matrix clean
 
 demo: $(VENV)/.installed
 	$(PY) -m esri_http demo
@@ -75,6 +86,9 @@ vendor: $(VENV)/.installed-vendor
 
 zipapp: $(VENV)/.installed-vendor
 	$(PY) -m vendor zipapp
+
+lambda-layer: $(VENV)/.made
+	$(PY) -m vendor.layers $(LAYER_PYTHON) $(ARCH)
 
 bench: $(VENV)/.installed-bench
 	$(PY) -m tests.bench $(ARGS)

@@ -8,7 +8,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from .archive import write_archive
-from .folder import VERSION, make_folder
+from .folder import make_folder
+from .package import VERSION
 
 _PROGRAM = """import sys
 

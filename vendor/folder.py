@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import re
-import runpy
 import shutil
 from typing import TYPE_CHECKING
 
 from vendoring.tasks.vendor import rewrite_imports
 
 from .bom import bill_of_materials
+from .package import VERSION, copy_package
 from .releases import HERE, Releases
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-PACKAGE = HERE.parent / "esri_http"
-VERSION: str = runpy.run_path(str(PACKAGE / "_version.py"))["__version__"]
 NAMESPACE = "esri_http._vendor"
 OLD_PYTHON = "python39"
-# The embedded portal, which needs cryptography: for those who develop, not for those who use.
-_LEFT_OUT = ("testing", "demo.py", "demo_cases.py", "__pycache__", "*.pyc")
 _VENDOR_INIT = f'''"""What esri_http stands on: the releases that `bom.cdx.json` names."""
 
 import sys
@@ -35,7 +31,7 @@ def make_folder(folder: Path, workshop: Path) -> None:
     """Make `folder`, to be imported under any name; `workshop` is a folder for what is needed on the way."""
     newest = Releases(HERE / "vendor.txt", workshop / "newest")
     old = Releases(HERE / f"{OLD_PYTHON}.txt", workshop / OLD_PYTHON)
-    shutil.copytree(PACKAGE, folder, ignore=shutil.ignore_patterns(*_LEFT_OUT))
+    copy_package(folder)
     rewrite_imports(folder, NAMESPACE, [path.name for path in newest.vendored.iterdir()], [])
     vendored = folder / "_vendor"
     shutil.copytree(newest.vendored, vendored)

@@ -158,11 +158,12 @@ def test_what_has_another_hash_is_not_taken(tmp_path: Path) -> None:
 
 
 def test_pip_wants_hashes_and_wheels() -> None:
-    for name in ("vendor.txt", "python39.txt"):
+    for name in ("vendor.txt", "python39.txt", "lambda.txt"):
         assert {"--require-hashes", "--only-binary :all:"} <= set((HERE / name).read_text(encoding="utf-8").splitlines())
 
 
 def test_no_source_of_others_is_in_the_folder_of_the_recipe() -> None:
-    recipe = {"__init__.py", "__main__.py", "archive.py", "bom.py", "folder.py", "pins.py", "releases.py"}
+    recipe = {"__init__.py", "__main__.py", "archive.py", "bom.py", "folder.py", "package.py", "pins.py", "releases.py"}
+    recipe |= {"layer_pins.py", "layers.py", "renew.py"}
     found = {path.relative_to(HERE).as_posix() for path in HERE.rglob("*") if "__pycache__" not in path.parts}
     assert {name for name in found if not name.endswith((".txt", ".toml", ".md"))} == recipe
