@@ -22,7 +22,10 @@ if TYPE_CHECKING:
         """What a handler may ask of the floors below while a request is under way."""
 
         clock: Clock
-        referer: str | None
+
+        @property
+        def referer(self) -> str | None:
+            """The session's `Referer`; `None` for none."""
 
         @property
         def deadline(self) -> Deadline:

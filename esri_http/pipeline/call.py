@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ..wire.lanes import Lane
     from ..wire.transport import SendOptions, Transport
     from ..words.clock import Clock
+    from ..words.headers import Headers
     from ..words.origins import Origin
     from ..words.settings import ClientCertificate
     from .adapters import Adapters
@@ -32,10 +33,10 @@ class Call:
         "certificate",
         "clock",
         "cookies",
+        "defaults",
         "jar",
         "options",
         "own",
-        "referer",
         "sends",
         "sign_in_retry",
         "transport",
@@ -49,7 +50,7 @@ class Call:
         own: Origin,
         jar: JarHolder,
         trusted: frozenset[Origin] = frozenset(),
-        referer: str | None = None,
+        defaults: Headers | None = None,
         sign_in_retry: Any = None,
         adapters: Adapters | None = None,
     ) -> None:
@@ -60,13 +61,27 @@ class Call:
         # The cookies of this call alone; they go to the origin that the caller named.
         self.cookies: CookieJar | None = None
         self.trusted = trusted
-        self.referer = referer
+        # The fields of every request of the session; a handler's own requests take two of them.
+        self.defaults = defaults
         self.sign_in_retry = sign_in_retry
         self.adapters = adapters
         self.clock: Clock = options.deadline.clock
         self.sends = 0
         # What a handler shows to the server of the exchange that is under way; `None`: what the session has.
         self.certificate: ClientCertificate | None = None
+
+    @property
+    def referer(self) -> str | None:
+        """The session's `Referer`; `None` for none."""
+        return None if self.defaults is None else self.defaults.get("Referer")
+
+    def with_defaults(self, request: Request) -> Request:
+        """A handler's own request, with the session's `Referer` and `User-Agent` where it has none."""
+        for name in ("Referer", "User-Agent"):
+            value = None if self.defaults is None else self.defaults.get(name)
+            if value and request.header(name) is None:
+                request = request.with_header(name, value)
+        return request
 
     def send(self, request: Request, lane: Lane | None = None, options: SendOptions | None = None) -> Response:
         """One request over the wire, with this session's cookies."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from ..wire.proxies import Proxy
     from ..wire.proxy_sign_in import ProxySigner
+    from ..words.headers import Headers
     from ..words.origins import Origin
     from ..words.settings import NetworkSettings, RetrySettings, TimeoutPair
     from .adapters import Adapters
@@ -27,10 +28,7 @@ if TYPE_CHECKING:
         trusted_origins: frozenset[Origin]
         _jar: JarHolder
         _adapters: Adapters | None
-
-        @property
-        def referer(self) -> str | None:
-            """The `Referer` of every request."""
+        _headers: Headers
 
 
 # Settings that calls brought along; the connections of the oldest are given up first.
@@ -106,7 +104,7 @@ class Engine:
             own,
             session._jar,
             session.trusted_origins,
-            session.referer,
+            session._headers,
             self._sign_in_retry,
             session._adapters,
         )

@@ -112,7 +112,7 @@ def _check_replayable(request: Request) -> None:
 class ExchangeWire:
     """The `Wire` that handlers see during one exchange."""
 
-    __slots__ = ("_count", "audience", "auth", "call", "clock", "lane", "referer")
+    __slots__ = ("_count", "audience", "auth", "call", "clock", "lane")
 
     def __init__(
         self, call: Call, auth: BaseEsriAuth, audience: Audience | None, lane: Lane | None = None, count: int = 0
@@ -122,7 +122,6 @@ class ExchangeWire:
         self.audience = audience
         self.lane = lane
         self.clock = call.clock
-        self.referer = call.referer
         self._count = count
 
     def left_of(self, count: int) -> Wire:
@@ -138,18 +137,16 @@ class ExchangeWire:
         return ExchangeWire(self.call, chain, self.audience, self.lane, len(chain.handlers))
 
     def send(self, request: Request) -> Response:
-        """A handler's own request, through the handlers to its left, with none of the caller's headers."""
+        """A handler's own request, through the handlers to its left, with none of the caller's headers but who sends it."""
         call = self.call
         own = self.audience.own if self.audience is not None and request.origin == self.audience.origin else True
         inner = Call(
             call.transport, call.sign_in_options(), request.origin if own else call.own, call.jar,
-            call.trusted, call.referer, call.sign_in_retry, call.adapters,
+            call.trusted, call.defaults, call.sign_in_retry, call.adapters,
         )  # fmt: skip
         inner.sends = call.sends
-        if request.header("Referer") is None and call.referer:
-            request = request.with_header("Referer", call.referer)
         try:
-            return exchange(request, self._left(), inner)
+            return exchange(call.with_defaults(request), self._left(), inner)
         finally:
             call.sends = inner.sends
 
@@ -164,6 +161,11 @@ class ExchangeWire:
 
     def _left(self) -> BaseEsriAuth | None:
         return self.auth.left_of(self._count) if self._count else None
+
+    @property
+    def referer(self) -> str | None:
+        """See `Wire.referer`."""
+        return self.call.referer
 
     @property
     def deadline(self) -> Deadline:

@@ -277,3 +277,10 @@ class TestRefusedPassword:
         with pytest.raises(ArcGISLoginError):
             session.get(portal.portal_url + self.URL)
         assert session.get(portal.portal_url + self.URL).json()["username"] == "amy"
+
+
+def test_requests_of_the_sign_in_say_who_sends_them(portal, open_session, amy):
+    with open_session(amy(portal), headers={"User-Agent": "roads/1"}) as session:
+        session.get(portal.layer_url, params={"f": "json"}).raise_for_error()
+    assert {request.headers["User-Agent"] for request in portal.requests} == {"roads/1"}
+    assert len(portal.requests) == 4
