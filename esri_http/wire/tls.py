@@ -48,9 +48,16 @@ def tls_context(settings: TlsSettings) -> ssl.SSLContext:
 def build_ahead(settings: TlsSettings) -> None:
     """Begin to build the context in a thread, for a request that comes soon; OpenSSL works without Python's lock.
 
-    What goes wrong there goes wrong once more, and is told, when the context is needed.
+    What goes wrong there goes wrong once more, and is told, when the context is needed. The thread imports nothing: urllib3
+    1.26 holds Python's lock of all imports while it imports, and two importing threads may then wait for each other for ever.
     """
-    if settings.verify is not True or (os.cpu_count() or 1) < 2:
+    if settings.verify is not True or settings.certificate is not None or (os.cpu_count() or 1) < 2:
+        return
+    import certifi
+
+    try:
+        certifi.where()  # imports on its first call
+    except OSError:
         return
 
     def build() -> None:
@@ -59,7 +66,10 @@ def build_ahead(settings: TlsSettings) -> None:
         except Exception:
             pass
 
-    threading.Thread(target=build, name="esri_http-tls", daemon=True).start()
+    try:
+        threading.Thread(target=build, name="esri_http-tls", daemon=True).start()
+    except RuntimeError:  # no more threads: the interpreter is about to end, is a sub-interpreter, or has reached a limit
+        pass
 
 
 def _taken_as_it_is(context: ssl.SSLContext, settings: TlsSettings) -> ssl.SSLContext:
