@@ -26,8 +26,8 @@ def totp(seed: str, moment: float) -> str:
     try:
         from cryptography.hazmat.primitives.hashes import SHA1
         from cryptography.hazmat.primitives.twofactor.totp import TOTP
-    except ImportError:
-        raise missing_package("cryptography", "A one-time code from a seed") from None
+    except ImportError as error:
+        raise missing_package("cryptography", "A one-time code from a seed", error=error) from None
     text = seed.replace(" ", "").replace("-", "").rstrip("=").upper()
     try:
         key = base64.b32decode(text + "=" * (-len(text) % 8))

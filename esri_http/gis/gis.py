@@ -171,11 +171,13 @@ class GIS:
     def explain(self, file: Any = None) -> None:
         """Print what was asked, what was chosen and why, and what else would have been possible; no secret.
 
-        `file`: a text stream; `None` for standard output.
+        `file`: a text stream; `None` for standard output, of which a program without a console has none.
         """
         import sys
 
-        (file or sys.stdout).write(report(self, self._connect()) + "\n")
+        stream = sys.stdout if file is None else file
+        if stream is not None:
+            stream.write(report(self, self._connect()) + "\n")
 
     def profile_parts(self) -> Any:
         """What a profile keeps of this sign-in, as a `StoredProfile` without a name; for `ProfileManager.save_as`."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import functools
-import os
+import pkgutil
 from typing import NamedTuple
 
 
@@ -25,7 +25,8 @@ class Place(NamedTuple):
 @functools.lru_cache(maxsize=1)
 def all_places() -> tuple[Place, ...]:
     """All of them, in the order of the file."""
-    path = os.path.join(os.path.dirname(__file__), "places.csv")
-    with open(path, encoding="utf-8", newline="") as file:
-        rows = list(csv.reader(file))[1:]
+    data = pkgutil.get_data(__package__, "places.csv")  # also out of a zip file
+    if data is None:
+        raise FileNotFoundError("The data of the embedded layers, places.csv, was not installed with them.")
+    rows = list(csv.reader(data.decode("utf-8").splitlines()))[1:]
     return tuple(Place(row[0], row[1], float(row[2]), float(row[3]), int(row[4])) for row in rows)

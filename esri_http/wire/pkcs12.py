@@ -61,8 +61,8 @@ def _unpacked(content: bytes, given: str | bytes | None, password: str) -> tuple
     """The certificate in DER form; and as PEM the key, encrypted under `password`, and the chain."""
     try:
         from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
-    except ImportError:
-        raise missing_package("cryptography", "A client certificate in a PFX") from None
+    except ImportError as error:
+        raise missing_package("cryptography", "A client certificate in a PFX", error=error) from None
     key, leaf, others = _opened(content, given)
     if key is None:
         raise _Useless("it holds no private key; export it again, with its key")

@@ -264,7 +264,14 @@ class MissingPackageError(ConfigurationError, ImportError):
         self.package = package
 
 
-def missing_package(package: str, purpose: str, extra: str | None = None) -> MissingPackageError:
-    """The one wording for an absent optional package."""
+def missing_package(
+    package: str, purpose: str, extra: str | None = None, error: ImportError | None = None
+) -> MissingPackageError:
+    """The one wording for an absent optional package, and for one that `error` keeps from being loaded."""
+    if error is not None and not isinstance(error, ModuleNotFoundError):
+        # One built for another system or processor, or a sub-interpreter (of which `cryptography` wants to know nothing).
+        why = str(error).partition("\n")[0]
+        message = f"{purpose} needs the package {package}, which cannot be loaded here: {why}"
+        return MissingPackageError(message, package=package)
     what = f'"esri_http[{extra}]"' if extra else package
     return MissingPackageError(f"{purpose} needs the package {package}: pip install {what}", package=package)
