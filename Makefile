@@ -1,5 +1,6 @@
 # make demo | make test | make check      (needs Python 3.9 or newer; everything else is installed into $(VENV))
 # make servers test-servers               the tests with real servers and a real browser, which come from Debian
+# make test-embedding                     the tests with what stands for the hosts that we are a guest in: Dask
 # make test-oldest test-servers-oldest    the same tests with the oldest versions of what we stand on
 # make matrix                             the tests on every Python, with old and new urllib3 and the rest; ARGS=--quick: on few
 # make vendor zipapp                      what is built for toolboxes, and the command line in one file; see vendor/README.md
@@ -47,7 +48,7 @@ KERBEROS_BUILD_PACKAGES = gcc libc6-dev libkrb5-dev python3-dev
 # What the tests against real servers need besides; empty for those that do without Kerberos on our side.
 SERVER_EXTRAS = kerberos
 
-.PHONY: demo test check test-oldest servers test-servers test-servers-oldest vendor zipapp lambda-layer bench matrix clean
+.PHONY: demo test check test-oldest servers test-servers test-servers-oldest test-embedding vendor zipapp lambda-layer bench matrix clean
 
 demo: $(VENV)/.installed
 	$(PY) -m esri_http demo
@@ -78,7 +79,11 @@ servers:
 
 # The tests that `make test` skips where a server (or browser) is not installed; here a skip is a failure.
 test-servers: $(VENV)/.installed-test $(SERVER_EXTRAS:%=$(VENV)/.installed-%)
-	REAL_SERVERS=required $(PY) -m pytest -m real_server $(ARGS)
+	REAL_SERVERS=required $(PY) -m pytest -m real_server --ignore=tests/embedding $(ARGS)
+
+# Those that it skips without the packages of such hosts; the same holds.
+test-embedding: $(VENV)/.installed-test $(VENV)/.installed-test-embedding
+	REAL_SERVERS=required $(PY) -m pytest -m real_server tests/embedding $(ARGS)
 
 # What is built besides the wheel, into dist/: one folder for a toolbox, zipped; the command line in one file.
 vendor: $(VENV)/.installed-vendor
