@@ -90,7 +90,7 @@ def missing(error: ImportError, mechanism: str) -> MissingPackageError:
     name = str(error.name or "").partition(".")[0]
     if mechanism == "Kerberos" and name not in _PACKAGES:
         return missing_package("pyspnego[kerberos]", "Kerberos on this system", extra="kerberos")
-    return missing_package(_PACKAGES.get(name, name or "pyspnego"), f"A sign-in by {mechanism}")
+    return missing_package(_PACKAGES.get(name, name or "pyspnego"), f"A sign-in by {mechanism}", error=error)
 
 
 def _codes(error: BaseException) -> list[int]:

@@ -324,19 +324,18 @@ with esri_http.testing.EmbeddedPortal() as portal:
 def test_a_cryptography_for_another_processor_is_one_clear_error(site: Site, tmp_path: Path) -> None:
     """As in a Lambda layer that was put together on the wrong machine."""
     (tmp_path / "cryptography").mkdir()
-    (tmp_path / "cryptography" / "__init__.py").write_text("raise ImportError('_rust.abi3.so: invalid ELF header')")
+    broken = "raise ImportError('a.so: invalid ELF header', name='cryptography.a')"
+    (tmp_path / "cryptography" / "__init__.py").write_text(broken)
     program = """
+from esri_http.auth.tickets import missing_for_ntlm
 try:
     by_pfx()
 except esri_http.MissingPackageError as error:
-    print(json.dumps([str(error), by_session()]))
+    print(json.dumps([str(error), str(missing_for_ntlm()), by_session()]))
 """
-    message, read = site.printed(program, folders=[str(tmp_path), str(ROOT)])
-    assert read == FEATURES
-    assert message == (
-        "A client certificate in a PFX needs the package cryptography, which cannot be loaded here:"
-        " _rust.abi3.so: invalid ELF header"
-    )
+    why = "needs the package cryptography, which cannot be loaded here: a.so: invalid ELF header"
+    messages = [f"A client certificate in a PFX {why}", f"A sign-in by NTLM {why}"]
+    assert site.printed(program, folders=[str(tmp_path), str(ROOT)]) == [*messages, FEATURES]
 
 
 # -- no console --------------------------------------------------------------------------------------------------------
