@@ -83,7 +83,7 @@ test-servers: $(VENV)/.installed-test $(SERVER_EXTRAS:%=$(VENV)/.installed-%)
 
 # Those that it skips without the packages of such hosts; the same holds.
 test-embedding: $(VENV)/.installed-test $(VENV)/.installed-test-embedding
-	REAL_SERVERS=required $(PY) -m pytest -m real_server tests/embedding $(ARGS)
+	REAL_SERVERS=required $(PY) -m pytest -m real_server tests/embedding tests/readme $(ARGS)
 
 # What is built besides the wheel, into dist/: one folder for a toolbox, zipped; the command line in one file.
 vendor: $(VENV)/.installed-vendor

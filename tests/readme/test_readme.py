@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,7 +35,13 @@ def portal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Embedded
     env.active_gis = None
 
 
-@pytest.mark.parametrize("number", range(len(SNIPPETS)))
+def _snippet(number: int) -> object:
+    """The parameter for one; what needs Dask is run where that is."""
+    marks = [pytest.mark.real_server("dask")] if "distributed" in SNIPPETS[number] else []
+    return pytest.param(number, marks=marks)
+
+
+@pytest.mark.parametrize("number", [_snippet(number) for number in range(len(SNIPPETS))])
 def test_a_snippet_of_the_readme_runs(number: int, portal: EmbeddedPortal) -> None:
     snippet = SNIPPETS[number]
     for written, meant in (
@@ -42,7 +50,12 @@ def test_a_snippet_of_the_readme_runs(number: int, portal: EmbeddedPortal) -> No
         ("https://gis.example.com/arcgis", portal.standalone_url),
     ):
         snippet = snippet.replace(written, meant)
+    if "from distributed" in snippet:
+        pytest.importorskip("distributed", reason="distributed (Dask) is not installed: make test-embedding")
+    if "__file__" in snippet:
+        shutil.copytree(README.parent / "esri_http", "esri_http", ignore=shutil.ignore_patterns("__pycache__"))
     names = {
+        "__file__": os.path.abspath("MyTools.pyt"),
         "my_token": portal.issue_token("amy", minutes=60, referer="http"),
         "ask_for_another_token": lambda: portal.issue_token("amy", minutes=60, referer="http"),
     }
@@ -50,6 +63,8 @@ def test_a_snippet_of_the_readme_runs(number: int, portal: EmbeddedPortal) -> No
     if "arcpy" in names:
         assert names["arcpy"].progress[-1] == 100
         assert Path("places.png").stat().st_size == portal.image_size
+    if "beside" in names:
+        assert names["esri_http"].__name__.startswith("toolbox_")
     if "handler" in names:
         assert names["handler"]({"where": "1=1"}, None) == {"count": 355}
     assert portal.internal_errors == []
