@@ -1,0 +1,193 @@
+"""What is in layers: all of ours, releases as they were released and for the right machine, and the same bytes every time."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import hashlib
+import json
+import os
+import re
+import shutil
+import struct
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vendor.layer_pins import LAMBDA_PINS, PYTHONS, read_lambda_pins, releases_for
+from vendor.layers import fetch_wheels
+
+from ...house.source_tree import PACKAGE, ROOT
+from ...support.certificates import CertificateAuthority
+from ...support.pfx import SECRET, pfx
+from .layers import CORE, ELSEWHERE, HERE, PYTHON, Layers, full
+
+# The first test builds the layers.
+pytestmark = pytest.mark.timeout(150)
+
+MIB = 1024 * 1024
+MACHINES = {"x86_64": 62, "arm64": 183}
+"""What ELF calls them."""
+
+every_layer = pytest.mark.parametrize("architecture", [HERE, ELSEWHERE])
+both_kinds = pytest.mark.parametrize("kind", ["core", "full"])
+
+
+def contents(path: Path) -> dict[str, bytes]:
+    """The files in a layer."""
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def releases(names: Any) -> set[str]:
+    """The packages that say of themselves in a layer what they are."""
+    return {match[1] for match in map(re.compile(r"python/(\w+)-[^/]*\.dist-info/METADATA").fullmatch, names) if match}
+
+
+@every_layer
+@pytest.mark.parametrize("kind, limit", [("core", 1.5 * MIB), ("full", 20 * MIB)])
+def test_a_layer_is_small(kind: str, limit: float, architecture: str, layers: Layers) -> None:
+    assert layers.path(kind, architecture).stat().st_size < limit
+
+
+@every_layer
+def test_the_core_layer_has_all_that_a_request_needs_and_nothing_else(architecture: str, layers: Layers) -> None:
+    names = set(contents(layers.path("core", architecture)))
+    assert releases(names) == CORE
+    assert {name.split("/")[1].partition("-")[0] for name in names} == {"esri_http", *CORE}
+
+
+@every_layer
+def test_the_full_layer_has_all_that_we_declare(architecture: str, layers: Layers) -> None:
+    assert releases(contents(layers.path("full", architecture))) == full(PYTHON)
+
+
+@both_kinds
+def test_all_of_ours_is_there_but_for_the_embedded_portal(kind: str, layers: Layers) -> None:
+    prefix = "python/esri_http/"
+    shipped = {name[len(prefix) :] for name in contents(layers.path(kind)) if name.startswith(prefix)}
+    ours = {path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*") if path.is_file()}
+    left_out = ("testing/", "demo.py", "demo_cases.py")
+    assert shipped == {name for name in ours if "__pycache__" not in name and not name.startswith(left_out)}
+
+
+@both_kinds
+def test_releases_are_there_as_they_were_released_with_their_licences(kind: str, layers: Layers) -> None:
+    """Each wheel's own record of its files, with their hashes."""
+    files = contents(layers.path(kind))
+    recorded = []
+    for record in [name for name in files if name.endswith(".dist-info/RECORD")]:
+        rows = list(csv.reader(files[record].decode().splitlines()))
+        assert any(re.search(r"\.dist-info/.*LICEN[CS]E", name) for name, _, _ in rows)
+        for name, digest, _ in rows:
+            recorded.append(f"python/{name}")
+            if digest:
+                found = base64.urlsafe_b64encode(hashlib.sha256(files[f"python/{name}"]).digest()).decode().rstrip("=")
+                assert digest == f"sha256={found}", name
+    assert sorted(recorded) == sorted(name for name in files if not name.startswith("python/esri_http/"))
+
+
+@every_layer
+def test_what_is_compiled_is_for_that_python_and_architecture(architecture: str, layers: Layers) -> None:
+    files = contents(layers.path("full", architecture))
+    compiled = {name: data for name, data in files.items() if data.startswith(b"\x7fELF")}
+    assert sorted(name for name in files if name.endswith(".so")) == sorted(compiled)
+    assert len(compiled) == 2
+    for name, data in compiled.items():
+        assert struct.unpack_from("<H", data, 18)[0] == MACHINES[architecture]
+        assert re.search(rf"\.abi3\.so$|\.cpython-{PYTHON.replace('.', '')}-", name)
+    assert not [name for name in contents(layers.path("core", architecture)) if name.endswith((".so", ".pyc"))]
+
+
+@both_kinds
+def test_two_builds_are_the_same_byte_for_byte(kind: str, layers: Layers) -> None:
+    path = layers.path(kind)
+    assert path.read_bytes() == (layers.again / path.name).read_bytes()
+
+
+@both_kinds
+def test_nothing_in_a_layer_tells_when_and_by_whom_it_was_made(kind: str, layers: Layers) -> None:
+    with zipfile.ZipFile(layers.path(kind)) as archive:
+        entries = archive.infolist()
+    assert [entry.filename for entry in entries] == sorted(entry.filename for entry in entries)
+    assert {(entry.date_time, entry.external_attr) for entry in entries} == {((1980, 1, 1, 0, 0, 0), 0o100644 << 16)}
+    assert not [entry.filename for entry in entries if "__pycache__" in entry.filename]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="what is compiled in the layers is for Linux")
+def test_the_full_layer_can_what_the_core_layer_says_it_cannot(
+    layers: Layers, ca: CertificateAuthority, tmp_path: Path
+) -> None:
+    (tmp_path / "amy.pfx").write_bytes(pfx(ca.client()))
+    program = """
+import esri_http, json, sys
+try:
+    with esri_http.EsriSession(cert=sys.argv[2:]) as session:
+        session.warm()
+    esri_http.EsriHttpNtlmAuth(None, "amy", "secret")
+    import spnego
+    print(json.dumps("fine"))
+except esri_http.MissingPackageError as error:
+    print(json.dumps(str(error)))
+"""
+    found = {}
+    for kind in ("core", "full"):
+        with zipfile.ZipFile(layers.path(kind)) as archive:
+            archive.extractall(tmp_path / kind)
+        start = "import sys; sys.path.insert(0, sys.argv[1])\n"
+        arguments = [str(tmp_path / kind / "python"), str(tmp_path / "amy.pfx"), SECRET]
+        run = [sys.executable, "-I", "-S", "-W", "error", "-c", start + program, *arguments]
+        done = subprocess.run(run, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=50)
+        assert done.returncode == 0, done.stderr
+        found[kind] = json.loads(done.stdout)
+    assert found["full"] == "fine"
+    assert "cryptography" in found["core"]
+
+
+# -- pins and the command ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+def test_every_python_has_one_release_of_each_with_a_wheel_for_each_architecture(python: str) -> None:
+    lines = releases_for(python)
+    names = [line.partition("==")[0] for line in lines]
+    assert sorted(names) == sorted(full(python))
+    hashes = {name: line.count("--hash=sha256:") for name, line in zip(names, lines)}
+    assert min(hashes["cryptography"], hashes["cffi"]) >= 2
+
+
+@pytest.mark.parametrize(
+    "line", ["cffi>=2", "cffi==2.1.1", "", 'cffi==2.1.1 ; python_version in "3.13"', f"cffi==2.1.1 --hash=sha256:{'0' * 64}"]
+)
+def test_a_pin_has_a_version_its_pythons_and_hashes(tmp_path: Path, line: str) -> None:
+    file = tmp_path / "pins.txt"
+    file.write_text(f"# a comment\n--require-hashes\n{line}\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="not a pin"):
+        list(read_lambda_pins(file, "3.13"))
+
+
+def test_a_wheel_with_another_hash_is_not_taken(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    line = next(line for line in read_lambda_pins(LAMBDA_PINS, PYTHON) if line.startswith("pycparser"))
+    with pytest.raises(SystemExit, match=rf"not all wheels for Python {PYTHON} on {HERE}"):
+        fetch_wheels([re.sub("sha256:.*", "sha256:" + "0" * 64, line)], PYTHON, HERE, tmp_path / "wheels")
+    assert "DO NOT MATCH THE HASHES" in capfd.readouterr().err
+    assert list((tmp_path / "wheels").glob("*.whl")) == []
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+def test_a_bare_version_is_what_a_layer_is_for_and_to_others_the_interpreter_of_that_name(tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if "MAKE" not in name and name not in ("MFLAGS", "ARCH")}
+
+    def said(*arguments: str) -> str:
+        run = ["make", "--dry-run", *arguments, f"VENV={tmp_path}/new"]
+        return subprocess.run(run, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=50, check=True).stdout
+
+    layer = said("lambda-layer", "PYTHON=3.13", "ARCH=arm64")
+    assert re.search(r"-m vendor\.layers 3\.13 arm64$", layer, re.MULTILINE)
+    assert "python3 -m venv" in layer
+    assert "python3.12 -m venv" in said("test", "PYTHON=3.12")
+    assert "/opt/python3.12 -m venv" in said("test", "PYTHON=/opt/python3.12")
