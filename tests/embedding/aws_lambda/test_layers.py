@@ -170,7 +170,10 @@ def test_a_pin_has_a_version_its_pythons_and_hashes(tmp_path: Path, line: str) -
         list(read_lambda_pins(file, "3.13"))
 
 
-def test_a_wheel_with_another_hash_is_not_taken(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_wheel_with_another_hash_is_not_taken(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))  # pip asks for rustc's version, which may write there
     line = next(line for line in read_lambda_pins(LAMBDA_PINS, PYTHON) if line.startswith("pycparser"))
     with pytest.raises(SystemExit, match=rf"not all wheels for Python {PYTHON} on {HERE}"):
         fetch_wheels([re.sub("sha256:.*", "sha256:" + "0" * 64, line)], PYTHON, HERE, tmp_path / "wheels")
