@@ -138,6 +138,7 @@ class EsriSession(TransferVerbs, Travels):
         *,
         deadline: float | None = _UNSET,
         drop_auth: bool = False,
+        ahead: int | None = None,
     ) -> Response:
         """Send one request and return the final answer, whatever its status.
 
@@ -145,7 +146,8 @@ class EsriSession(TransferVerbs, Travels):
         dicts as JSON, lists joined by commas. `data` may also be text, bytes, a file or an iterator; `json` is sent as
         JSON; `files` as multipart, streamed. `auth` replaces the session's handler, `drop_auth=True` sends without any;
         `proxies`, `verify`, `cert`, `timeout` (seconds) and `deadline` (seconds) hold for this call. `hooks` is
-        ``{"response": callable}``. Raises the errors of `esri_http.words.errors`.
+        ``{"response": callable}``. `ahead`: read no more than so many bytes of the content before it is asked for; other than
+        with `stream`, the deadline holds for the rest, too. Raises the errors of `esri_http.words.errors`.
         """
         split = split_url(url)
         after = _read_hooks(hooks) if hooks else None
@@ -162,6 +164,7 @@ class EsriSession(TransferVerbs, Travels):
             self._timeout if timeout is _UNSET else read_timeout(timeout),
             self.deadline if deadline is _UNSET else read_deadline(deadline),
             stream,
+            ahead,
         )
         own = proxies is None and verify is None and cert is None
         transport = engine.main if own else engine.transport(self._network_of_call(proxies, verify, cert))
@@ -171,7 +174,7 @@ class EsriSession(TransferVerbs, Travels):
 
             call.cookies = jar_from(cookies, self._clock)
         response = engine.follow(request, handler, call, self.allow_redirects if allow_redirects is None else allow_redirects)
-        if not stream:
+        if not stream and ahead is None:
             response.content  # noqa: B018 - the connection goes back before the caller looks
         return response if after is None else after(response)
 

@@ -87,14 +87,16 @@ class Engine:
                 )
             return signer
 
-    def options(self, timeout: TimeoutPair, deadline: float | None, stream: bool = False) -> SendOptions:
-        """How one call is sent; `timeout` and `deadline` in seconds."""
+    def options(
+        self, timeout: TimeoutPair, deadline: float | None, stream: bool = False, ahead: int | None = None
+    ) -> SendOptions:
+        """How one call is sent; `timeout` and `deadline` in seconds; `stream` and `ahead` as for `SendOptions`."""
         timeouts = self._timeouts.get(timeout)
         if timeouts is None:
             if len(self._timeouts) >= _MOST_TIMEOUTS:
                 self._timeouts = {}
             timeouts = self._timeouts[timeout] = Timeouts(*timeout)
-        return SendOptions(self._retry, timeouts, Deadline(deadline, self._clock), stream)
+        return SendOptions(self._retry, timeouts, Deadline(deadline, self._clock), stream, ahead)
 
     def call(self, transport: Transport, options: SendOptions, own: Origin, session: CallDefaults) -> Call:
         """A new call to the origin `own`, with what `session` says of every call."""

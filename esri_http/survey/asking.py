@@ -16,7 +16,7 @@ from ..words.clock import Deadline
 from ..words.errors import EsriHttpError, RedirectError, TooManyRedirectsError
 from ..words.redaction import redact_url
 from ..words.urls import split_url
-from .facts import plain
+from .findings import plain
 
 if TYPE_CHECKING:
     from ..messages.response import Response

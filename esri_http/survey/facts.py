@@ -8,14 +8,12 @@ from ..auth.sign_in_pages import Page
 from ..auth.token_services import portal_service, service_of_server
 from ..words.errors import EsriHttpError, SignInError
 from ..words.redaction import redact_url
-from .findings import text_in
+from .findings import plain, text_in
 
 if TYPE_CHECKING:
     from ..auth.sites import Root
     from ..messages.response import Response
     from .findings import Finding
-
-_LONGEST_TEXT = 200
 
 
 class SiteFacts(NamedTuple):
@@ -36,13 +34,6 @@ class SiteFacts(NamedTuple):
     built_in: bool | None = None
     identity_provider: str | None = None
     page_host: str | None = None
-
-
-def plain(value: object, longest: int = _LONGEST_TEXT) -> str:
-    """`value` as text that can be shown: printable, on one line, at most `longest` characters."""
-    text = str(value)[: longest + 1]
-    text = "".join(letter if letter.isprintable() else "�" for letter in text)
-    return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def portal_facts(root: Root, finding: Finding, version: dict[str, Any], page: SignInPage) -> SiteFacts:

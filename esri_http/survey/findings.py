@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..auth.challenges import challenges_of
 from ..auth.pki import certificate_complaint
-from ..words.errors import EsriHttpError
+from ..words.errors import InvalidJsonError
 from ..words.redaction import redact_url
 
 if TYPE_CHECKING:
@@ -24,8 +24,12 @@ PAGE = "web page"
 NOTHING = "nothing"
 TROUBLE = "trouble"
 
-# Real answers are a tenth of it.
-_LARGEST_ANSWER = 4 * 1024 * 1024
+LARGEST_ANSWER = 4 * 1024 * 1024
+"""How many bytes of an answer are looked at; real ones are a tenth of it."""
+
+# Deeper ones would break whatever walks through them (copies, pickles); real ones are a fifth of it.
+_DEEPEST_ANSWER = 50
+_LONGEST_TEXT = 200
 # With these codes a portal says that it tells strangers nothing: it is one all the same.
 _PRIVATE_CODES = frozenset({401, 403, 498, 499})
 _PORTAL_WORDS = frozenset({"isPortal", "portalName", "portalHostname", "portalMode", "supportsOAuth", "urlKey"})
@@ -36,8 +40,8 @@ _MISSING_STATUSES = frozenset({400, 404, 405, 410})
 class Finding(NamedTuple):
     """One answer, read. `kind` is `PORTAL`, `SERVER`, `WEB_TIER`, `CERTIFICATE`, `PAGE`, `NOTHING` or `TROUBLE`.
 
-    `fields`: the JSON object that came; `schemes`: what a web tier offers, in lower case; `origin`: who answered, after
-    redirects; `words`: all of it on one line, for people, without a secret.
+    `fields`: the JSON object that came, as it came; `schemes`: what a web tier offers, in lower case; `origin`: who answered,
+    after redirects; `words`: all of it on one line, for people, printable and without a secret.
     """
 
     kind: str
@@ -59,12 +63,12 @@ class Finding(NamedTuple):
 
 
 def read_portal(response: Response) -> Finding:
-    """What answered at `PORTAL_PATH`; the response is read."""
+    """What answered at `PORTAL_PATH`; the response is read. Raises `TransportError` where the content breaks off."""
     return _read(response, PORTAL, _PORTAL_WORDS)
 
 
 def read_server(response: Response) -> Finding:
-    """What answered at `SERVER_PATH`; the response is read."""
+    """What answered at `SERVER_PATH`; the response is read. Raises `TransportError` where the content breaks off."""
     return _read(response, SERVER, _SERVER_WORDS)
 
 
@@ -103,13 +107,20 @@ def _introduced(kind: str, fields: dict[str, Any]) -> str:
     if kind == SERVER:
         return "is an ArcGIS Server"
     who = text_in(fields, "user", "username") or text_in(fields, "appInfo", "appId")
-    return f"is a portal; {f'{who:.100}' if who else 'nobody'} is signed in"
+    return f"is a portal; {plain(who, 100) if who else 'nobody'} is signed in"
 
 
 def named(schemes: tuple[str, ...]) -> str:
     """Schemes as people write them."""
     names = {"ntlm": "NTLM"}
     return ", ".join(names.get(scheme, f"{scheme.title():.40}") for scheme in schemes[:10])
+
+
+def plain(value: object, longest: int = _LONGEST_TEXT) -> str:
+    """`value` as text that can be shown: printable, on one line, at most `longest` characters."""
+    text = str(value)[: longest + 1]
+    text = "".join(letter if letter.isprintable() else "�" for letter in text)
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def text_in(fields: dict[str, Any], *path: str) -> str | None:
@@ -121,13 +132,24 @@ def text_in(fields: dict[str, Any], *path: str) -> str | None:
 
 
 def _json_object(response: Response) -> dict[str, Any] | None:
-    try:
-        if len(response.peek(_LARGEST_ANSWER + 1)) > _LARGEST_ANSWER:
-            return None
-        answer = response.json()
-    except EsriHttpError:
+    if len(response.peek(LARGEST_ANSWER + 1)) > LARGEST_ANSWER:
         return None
-    return answer if isinstance(answer, dict) else None
+    try:
+        answer = response.json()
+    except InvalidJsonError:
+        return None
+    return answer if isinstance(answer, dict) and _is_shallow(answer) else None
+
+
+def _is_shallow(answer: Any) -> bool:
+    """Whether nothing in `answer` is nested deeper than `_DEEPEST_ANSWER`."""
+    level = [answer]
+    for _ in range(_DEEPEST_ANSWER):
+        parts = (part for whole in level for part in (whole.values() if isinstance(whole, dict) else whole))
+        level = [part for part in parts if isinstance(part, (dict, list))]
+        if not level:
+            return True
+    return False
 
 
 def _is_page(response: Response) -> bool:

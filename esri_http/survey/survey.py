@@ -13,7 +13,7 @@ from ..words.redaction import redact_url
 from .addresses import Address, read_address
 from .asking import LONGEST_WORDS, Asked, Asker
 from .certificates import TlsFacts, read_tls
-from .facts import SignInPage, SiteFacts, plain, portal_facts, read_sign_in_page, read_version, server_facts
+from .facts import SignInPage, SiteFacts, portal_facts, read_sign_in_page, read_version, server_facts
 from .findings import (
     CERTIFICATE,
     NOTHING,
@@ -25,6 +25,7 @@ from .findings import (
     TROUBLE,
     WEB_TIER,
     Finding,
+    plain,
     read_portal,
     read_server,
 )
