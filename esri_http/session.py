@@ -160,12 +160,8 @@ class EsriSession(TransferVerbs, Travels):
         handler = None if drop_auth else self._handler(auth, split, request.headers)
         stream = self.stream if stream is None else bool(stream)
         engine = self._engine or self._started(split.origin.scheme == "https")
-        options = engine.options(
-            self._timeout if timeout is _UNSET else read_timeout(timeout),
-            self.deadline if deadline is _UNSET else read_deadline(deadline),
-            stream,
-            ahead,
-        )
+        deadline = self.deadline if deadline is _UNSET else read_deadline(deadline)
+        options = engine.options(self._timeout if timeout is _UNSET else read_timeout(timeout), deadline, stream, ahead)
         own = proxies is None and verify is None and cert is None
         transport = engine.main if own else engine.transport(self._network_of_call(proxies, verify, cert))
         call = engine.call(transport, options, split.origin, self)

@@ -10,6 +10,7 @@ from ..words.errors import EsriHttpError, InteractionRequiredError, SignInError,
 if TYPE_CHECKING:
     from ..survey.findings import Finding
 
+_SHUT = (401, 403)
 CERTIFICATE_ADVICE = "With GIS(...), that is cert_file= with key_file=, or a PFX with password=."
 
 
@@ -19,7 +20,12 @@ def dead_end(finding: Finding) -> EsriHttpError:
     if finding.kind == CERTIFICATE:
         return SignInError(f"{words}. {CERTIFICATE_ADVICE}", url=where)
     if finding.kind == WEB_TIER:
-        return SignInError(f"{words}. Known here are Basic, Digest, NTLM and Kerberos, by username= and password=.", url=where)
+        return SignInError(
+            f"{words}. Known here are Basic, Digest, NTLM and Kerberos, by username= and password=; together with another"
+            " sign-in, by custom_auth=EsriGuessAuth(None, user, password) + that one.", url=where,
+        )  # fmt: skip
+    if finding.kind == TROUBLE and finding.status in _SHUT:
+        return SignInError(f"{words}: it keeps strangers out, and does not say how to sign in. Ask who runs it.", url=where)
     if finding.kind == TROUBLE:
         return TransportError(f"{words}. Try again later, or look at its log.", url=where)
     if finding.kind == PAGE:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from .. import env
 from ..auth.sites import online_environment
-from ..words.errors import ArcGISLoginError, EsriHttpError, InteractionRequiredError, SignInError
+from ..survey.findings import plain
+from ..words.errors import ArcGISLoginError, ConfigurationError, EsriHttpError, InteractionRequiredError, SignInError
 from ..words.forks import ProcessLock
 from ..words.urls import split_url
 from .parameters import Parameters
@@ -18,6 +20,9 @@ from .users import Users
 if TYPE_CHECKING:
     from ..session import EsriSession
     from .stored import Profile
+
+
+_LONGEST_VERSION = 40
 
 
 class GIS:
@@ -154,9 +159,9 @@ class GIS:
 
     @property
     def _username(self) -> str | None:
-        """Who was to be signed in: as given, or as a profile says."""
+        """Whom the handler signs in, for a server, which names nobody; `None` where it does not say."""
         handler = None if self._signed_in is None else self._signed_in.session.auth
-        return self._given.username or getattr(handler, "username", None)
+        return getattr(handler, "username", None)
 
     @property
     def users(self) -> Users:
@@ -166,7 +171,8 @@ class GIS:
     @property
     def version(self) -> str:
         """The version that the site says it is, such as ``2024.1`` or ``11.3``; empty where it does not say."""
-        return str(self.properties.get("currentVersion") or "")
+        version = self.properties.get("currentVersion")
+        return plain(version, _LONGEST_VERSION) if isinstance(version, (str, int, float)) else ""
 
     def explain(self, file: Any = None) -> None:
         """Print what was asked, what was chosen and why, and what else would have been possible; no secret.
@@ -177,17 +183,17 @@ class GIS:
 
         stream = sys.stdout if file is None else file
         if stream is not None:
-            stream.write(report(self, self._connect()) + "\n")
+            encoding = getattr(stream, "encoding", None) or "utf-8"  # not every console can show every name
+            stream.write(report(self, self._connect()).encode(encoding, "backslashreplace").decode(encoding) + "\n")
 
     def profile_parts(self) -> Any:
-        """What a profile keeps of this sign-in, as a `StoredProfile` without a name; for `ProfileManager.save_as`."""
-        from ..profiles.manager import StoredProfile
+        """What a profile keeps of this sign-in, as a `StoredProfile` without a name; for `ProfileManager.save_as`.
 
-        given, signed_in = self._given, self._connect()
-        secret = getattr(signed_in.way.handler, "refresh_token", None) if given.client_id and not given.username else None
-        secret = secret or signed_in.asked_password or given.password
-        parts = {name: given.values.get(name) for name in ("username", "key_file", "cert_file", "client_id")}
-        return StoredProfile("", given.url or str(signed_in.site.root), secret=secret, **parts)
+        Raises `ConfigurationError` for one that no profile can keep, such as a token.
+        """
+        from .stored import parts_of
+
+        return parts_of(self._connect())
 
     # -- as an object ------------------------------------------------------------------------------------------------
 
@@ -220,8 +226,19 @@ class GIS:
         url = escape(self.url, quote=True)
         return f'GIS @ <a href="{url}" target="_blank" rel="noopener">{url}</a> version:{escape(self.version)}'
 
+    def __copy__(self) -> GIS:
+        """Another handle on the same sign-in and session; other than a pickle, it leaves no process."""
+        copy = type(self).__new__(type(self))
+        copy.__dict__.update(self.__dict__)
+        return copy
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> GIS:
+        return self.__copy__()
+
     def __getstate__(self) -> dict[str, Any]:
         """What a pickle keeps: how to sign in again, without any secret; with `pickle_secrets`, the sign-in itself."""
+        if not isinstance(self._given.verify_cert, (bool, str, os.PathLike, type(None))):
+            raise ConfigurationError("A GIS with an ssl.SSLContext cannot be pickled; set verify_cert= to a path instead.")
         if self.pickle_secrets:
             return {"given": self._given, "lacking": self._lacking, "site": self._site, "signed_in": self._signed_in}
         given, lacking = self._given.without_secrets()
@@ -238,12 +255,12 @@ class GIS:
 def _by_profile(profile: Profile) -> SignedIn:
     """Sign in by a profile, and store what is news."""
     try:
-        signed_in = sign_in(profile.parameters)
+        signed_in = sign_in(profile.parameters, profile.note)
     except ArcGISLoginError:
         if not profile.has_refresh_token:
             raise
-        profile.parameters = profile.parameters.replaced(password=None)  # it has run out: a person signs in again
-        signed_in = sign_in(profile.parameters)
+        # It has run out: a person signs in again.
+        signed_in = sign_in(profile.parameters.replaced(password=None), profile.note)
     except InteractionRequiredError as error:
         if profile.secret_problem is None:
             raise

@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Callable
 
 from ..auth.sites import Root, portal_root
 from ..auth.token_services import service_of_server
-from ..survey.findings import NOTHING, PAGE, PORTAL, PORTAL_PATH, SERVER, SERVER_PATH, read_portal, read_server
+from ..survey.findings import (
+    LARGEST_ANSWER,
+    NOTHING,
+    PAGE,
+    PORTAL,
+    PORTAL_PATH,
+    SERVER,
+    SERVER_PATH,
+    WEB_TIER,
+    read_portal,
+    read_server,
+)
 from ..words.errors import SignInError, TlsError
 from ..words.redaction import redact_url
 from ..words.urls import split_url
@@ -18,20 +29,21 @@ if TYPE_CHECKING:
     from ..session import EsriSession
     from ..survey.findings import Finding
 
-log = logging.getLogger("esri_http.gis")
+    Note = Callable[[str, str], None]
+    Enter = Callable[[Root, bool], None]
 
-Note = Callable[[str, str], None]
+log = logging.getLogger("esri_http.gis")
 
 
 class Look:
     """Finds out what is at a root, through a session. For one thread.
 
-    `enter` is called with each root before it is asked, to have the session sign in there as it should; `note` with what
-    was asked, for people. `is_stranger`: nobody is to be signed in, so that a server's word for its portal need not be
-    believed.
+    `enter` is called with each root before it is asked, and with whether only a server can be there, to have the session sign
+    in there as it should; `note` with what was asked, for people. `is_stranger`: nobody is to be signed in, so that a server's
+    word for its portal need not be believed.
     """
 
-    def __init__(self, session: EsriSession, enter: Callable[[Root], None], note: Note, is_stranger: bool) -> None:
+    def __init__(self, session: EsriSession, enter: Enter, note: Note, is_stranger: bool) -> None:
         self._session = session
         self._enter = enter
         self._note = note
@@ -40,50 +52,58 @@ class Look:
     def around(self, root: Root, is_server: bool) -> tuple[Root, Finding]:
         """What is at `root`, with the root that it turned out to have; of a federated server, its portal.
 
-        `is_server`: only a server can be there. Raises the error of `dead_end` where nothing is.
+        `is_server`: only a server can be there. Raises the error of `dead_end` where nothing is, and `SignInError` where
+        credentials would have to go to a place that nobody named.
         """
-        self._enter(root)
+        self._enter(root, is_server)
         at_portal = None
         if not is_server:
-            at_portal, final = self._ask(root, PORTAL_PATH, read_portal)
-            if at_portal.kind == PORTAL:
-                return self._moved(root, final), at_portal
+            root, at_portal = self._ask(root, PORTAL_PATH, read_portal)
             if at_portal.kind not in (NOTHING, PAGE):
                 return root, at_portal
-        at_server, _ = self._ask(root, SERVER_PATH, read_server)
+        root, at_server = self._ask(root, SERVER_PATH, read_server)
         if at_server.kind == SERVER:
             owner = self._owner(root, at_server)
-            return (root, at_server) if owner is None else self.around(owner, is_server=False)
+            return (root, at_server) if owner is None else self._at_owner(owner)
         if at_portal is not None and at_server.kind in (NOTHING, PAGE):
             raise dead_end(at_portal)
         return root, at_server
 
     def at_portal(self, root: Root) -> Finding:
         """What the portal at `root` says now."""
-        return self._ask(root, PORTAL_PATH, read_portal)[0]
+        return self._answer(root, PORTAL_PATH, read_portal)[0]
 
-    def _ask(self, root: Root, path: str, read: Callable[[Response], Finding]) -> tuple[Finding, Root]:
+    def _at_owner(self, root: Root) -> tuple[Root, Finding]:
+        """What is where a server says that its portal is: that has to be a portal, and not a server that says so again."""
+        self._enter(root, False)
+        return self._ask(root, PORTAL_PATH, read_portal)
+
+    def _ask(self, root: Root, path: str, read: Callable[[Response], Finding]) -> tuple[Root, Finding]:
+        """What answers at `path`, and its root: another one where the site answers from another address of its own host."""
+        finding, final = self._answer(root, path, read)
+        if not _has_moved(root, final, finding):
+            return root, finding
+        self._note("address", f"{root} leads to {final}")
+        self._enter(final, path == SERVER_PATH)
+        if self._session.auth is not None:  # what signs us in there was not asked for yet
+            start, (finding, final) = final, self._answer(final, path, read)
+            if _has_moved(start, final, finding):
+                raise SignInError(f"{start} leads on to {final}. Give the address of the site itself.", url=str(start))
+        return final, finding
+
+    def _answer(self, root: Root, path: str, read: Callable[[Response], Finding]) -> tuple[Finding, Root]:
         """What answers at `path`, and the root of whoever did."""
         try:
-            response = self._session.get(f"{root}{path}", params={"f": "json"}, stream=True)
+            response = self._session.get(f"{root}{path}", params={"f": "json"}, stream=False, ahead=LARGEST_ANSWER + 1)
         except TlsError as error:
             if "client certificate" not in str(error):
                 raise
             raise SignInError(f"{error} {CERTIFICATE_ADVICE}", url=str(root)) from error
-        finding = read(response)
+        with response:
+            finding = read(response)
         log.debug("%s", finding.words)
         self._note("asked", finding.words)
-        return finding, portal_root(split_url(response.url))
-
-    def _moved(self, root: Root, final: Root) -> Root:
-        """The root that a portal answered from: by https instead of http, or under another path of its own host."""
-        if final == root:
-            return root
-        if final.origin.host != root.origin.host or final.origin.scheme == "http":
-            raise SignInError(f"{root} leads to the portal {final}. If that is yours, give its address.", url=str(root))
-        self._note("address", f"{root} leads to {final}")
-        self._enter(final)
-        return final
+        return finding, _root_of(response.url, path)
 
     def _owner(self, root: Root, finding: Finding) -> Root | None:
         """The portal that the server at `root` is federated with; `None` for a stand-alone one.
@@ -99,3 +119,23 @@ class Look:
             if self._is_stranger:
                 return None
             raise
+
+
+def _root_of(url: str, path: str) -> Root:
+    """The root of the site that `url` belongs to, where `path` was asked for."""
+    split = split_url(url)
+    return Root(split.origin, split.path[: -len(path)]) if split.path.endswith(path) else portal_root(split)
+
+
+def _has_moved(root: Root, final: Root, finding: Finding) -> bool:
+    """Whether the site at `root` answers from `final`: by https instead of http, at another port, or under another path.
+
+    Raises `SignInError` where it is another host that answers, or another origin by http.
+    """
+    is_site = finding.kind in (PORTAL, SERVER) or (finding.kind == WEB_TIER and final.path == root.path)
+    if final == root or not is_site:
+        return False
+    own, others = root.origin, final.origin
+    if others != own and (others.host != own.host or others.scheme == "http"):
+        raise SignInError(f"{root} leads to {final}. If that is your site, give its address.", url=str(root))
+    return True

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from ..options import SESSION_KEYWORDS, check_keywords
+from ..session import EsriSession
 from ..words.errors import ConfigurationError
 
 _TEXTS = (
@@ -58,7 +60,12 @@ class Parameters:
         self.values: dict[str, Any] = {**given, **options}
         for name in _TEXTS:
             self.values[name] = _text(name, self.values.get(name))
-        _check(self)
+        if self.values.get("cert_file") == "":
+            self.values["cert_file"] = None
+        if self.profile is None:
+            _check(self)
+        else:
+            check_storable(self)  # the rest once the profile is read, which may hold what is missing here
 
     def __getattr__(self, name: str) -> Any:
         if name in KEYWORDS or name in _POSITIONAL:
@@ -71,6 +78,17 @@ class Parameters:
         other = Parameters.__new__(Parameters)
         other.values = {**self.values, **values}
         return other
+
+    def completed(self, **values: Any) -> Parameters:
+        """The same with what a profile adds. Raises `ConfigurationError` where that cannot work together."""
+        other = self.replaced(**values)
+        _check(other)
+        return other
+
+    @property
+    def address(self) -> str | None:
+        """The url as it may be stored: less what follows ? or #, where a browser may have put a token. `None` for none."""
+        return None if self.url is None else re.split("[?#]", self.url)[0].strip() or None
 
     @property
     def place(self) -> str | None:
@@ -121,6 +139,7 @@ class Parameters:
         left_out = (*lacking, *_OF_THIS_PROCESS)
         copy = Parameters.__new__(Parameters)
         copy.values = {name: value for name, value in self.values.items() if name not in left_out}
+        copy.values["url"] = self.address
         return copy, lacking
 
     def __repr__(self) -> str:
@@ -129,7 +148,7 @@ class Parameters:
 
 def _holds_secret(name: str, value: Any) -> bool:
     """Whether a pickle has to do without this, unless it was asked to hold secrets."""
-    if name in ("proxies", "proxy"):
+    if name in ("proxies", "proxy", "proxy_host"):
         return "@" in str(value)
     if name == "cert_file":
         return isinstance(value, (tuple, list, bytes))  # with its password, or as a whole
@@ -158,8 +177,8 @@ def _check(given: Parameters) -> None:
     has_password = given.password is not None or given.username is not None
     if ways and ways[0] != "client_id" and given.password is not None:
         raise ConfigurationError(f"{ways[0]}= and password= are two ways to sign in; give one of them.")
-    if given.session is not None and not hasattr(given.session, "auth"):
-        raise ConfigurationError("session= takes an EsriSession.")
+    if given.session is not None and not isinstance(given.session, EsriSession):
+        raise ConfigurationError(f"session= takes an EsriSession, not {type(given.session).__name__}.")
     if given.client_secret is not None and given.client_id is None:
         raise ConfigurationError("client_secret= needs client_id=.")
     if given.refresh_token is not None and given.client_id is None:
@@ -172,12 +191,10 @@ def _check(given: Parameters) -> None:
         raise ConfigurationError(f"GIS({given.place!r}) is signed in by {_holder(given.place)}; leave the other sign-in out.")
     if given.proxy_port is not None and given.proxy_host is None:
         raise ConfigurationError("proxy_port= needs proxy_host=.")
-    _check_profile(given)
 
 
-def _check_profile(given: Parameters) -> None:
-    if given.profile is None:
-        return
+def check_storable(given: Parameters) -> None:
+    """Raise `ConfigurationError` for a way to sign in that no profile can keep."""
     for name in ("session", "custom_auth", "token", "api_key"):
         if given.values.get(name) is not None:
             raise ConfigurationError(

@@ -15,12 +15,10 @@ class Properties(dict[str, Any]):
         super().__init__({name: _wrapped(value) for name, value in fields.items()})
 
     def __getattr__(self, name: str) -> Any:
-        try:
-            return self[name]
-        except KeyError:
-            pass
         if name.startswith("__"):
-            raise AttributeError(name)
+            raise AttributeError(name)  # Python's own; a site has no say in them
+        if name in self:
+            return self[name]
         raise AttributeError(f"The site says nothing of {name!r}{_near(name, list(self))}")
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -35,7 +33,8 @@ class Properties(dict[str, Any]):
     def __repr__(self) -> str:
         import json
 
-        return json.dumps(self, indent=2, ensure_ascii=False, default=str)
+        text = json.dumps(self, indent=2, ensure_ascii=False, default=str)
+        return "".join(letter if letter.isprintable() or letter == "\n" else f"\\u{ord(letter):04x}" for letter in text)
 
 
 def _wrapped(value: Any) -> Any:

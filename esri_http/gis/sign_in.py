@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..auth.token_services import service_of_server
 from ..session import EsriSession
 from ..survey.addresses import read_address
-from ..survey.findings import PORTAL, PORTAL_PATH, SERVER, WEB_TIER, text_in
+from ..survey.findings import PORTAL, PORTAL_PATH, SERVER, WEB_TIER, plain, text_in
 from ..words.errors import ArcGISLoginError, ConfigurationError, SignInError
 from .dead_ends import dead_end
 from .look import Look
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("esri_http.gis")
 
 _SERVICES_PATH = "/rest/services"
+_LONGEST_NOTE = 1000
 
 
 class Site(NamedTuple):
@@ -40,27 +41,27 @@ class Site(NamedTuple):
 class SignedIn(NamedTuple):
     """How it ended: the site, the session that is signed in there, and the way. `notes` tell how it was decided.
 
-    `asked_password`: what a person typed, to be kept in a profile; `None` where nobody was asked.
+    `given`: what it was made with, a password that a person typed included.
     """
 
     site: Site
     session: EsriSession
     way: Way
     notes: tuple[tuple[str, str], ...]
-    asked_password: str | None = None
+    given: Parameters
 
     def __repr__(self) -> str:
         return f"<SignedIn at {self.site.root} by {self.way.name}>"
 
 
-def sign_in(given: Parameters) -> SignedIn:
+def sign_in(given: Parameters, *notes: tuple[str, str]) -> SignedIn:
     """Sign in as `given` says. Raises `SignInError` where that does not happen, and the errors of requests.
 
-    Credentials are sent to the site that was named, in a way that it is known to take, and once.
+    Credentials are sent to the site that was named, in a way that it is known to take, and once. `notes`: what went before.
     """
     session = _session_of(given)
     try:
-        return _SignIn(given, session).run()
+        return _SignIn(given, session, notes).run()
     except BaseException:
         if given.session is None:
             session.close()
@@ -70,31 +71,29 @@ def sign_in(given: Parameters) -> SignedIn:
 class _SignIn:
     """One sign-in, from the parameters to its proof. For one thread, once."""
 
-    def __init__(self, given: Parameters, session: EsriSession) -> None:
+    def __init__(self, given: Parameters, session: EsriSession, notes: tuple[tuple[str, str], ...]) -> None:
         self._given = given
         self._session = session
-        self._password: str | None = given.password if given.username else None
-        self._typed: str | None = None
         self._way: Way | None = None
         self._web_tier: Any = None
         self._has_current_user = False
-        self._notes: list[tuple[str, str]] = []
+        self._notes = list(notes)
 
     def run(self) -> SignedIn:
         """Look, sign in, and have it proved."""
-        root, is_server = self._start()
-        is_stranger = self._way is None and self._given.username is None
+        start, is_server = self._start()
+        is_stranger = self._given.username is None and (self._way is None or self._way.handler is None)
         look = Look(self._session, self._enter, self._note, is_stranger)
-        root, finding = look.around(root, is_server)
+        root, finding = look.around(start, is_server)
         if finding.kind == WEB_TIER and self._has_answer(root, finding):
-            root, finding = look.around(root, is_server)
+            root, finding = look.around(start, is_server)
         if finding.kind not in (PORTAL, SERVER):
             raise dead_end(finding)
         site, way = self._decided(Site(root, finding.kind == PORTAL, finding.fields), look)
-        log.info("%s: signed in by %s; %s", site.root, way.name, way.why)
+        log.info("%s: signed in by %s; %s", site.root, way.name, plain(way.why))
         self._note("chosen", way.name if way.handler is None else f"{way.name} ({way.handler!r})")
         self._note("because", way.why)
-        return SignedIn(site, self._session, way, tuple(self._notes), self._typed)
+        return SignedIn(site, self._session, way, tuple(self._notes), self._given)
 
     def _start(self) -> tuple[Root, bool]:
         """Where to look first, and whether only a server can be there."""
@@ -110,18 +109,24 @@ class _SignIn:
         self._note("site", f"{portal}, as {self._way.name} says")
         return portal, False
 
-    def _enter(self, root: Root) -> None:
-        """Have the session sign in at `root` by what was told; else only where a web tier asks for it."""
+    def _enter(self, root: Root, is_server: bool) -> None:
+        """Have the session sign in at `root` by what was told; else only where a web tier asks for it.
+
+        `is_server`: it is no portal, so that an app of a portal has nothing to ask there yet.
+        """
         if self._given.session is not None:
             return
-        if self._given.place is None:
-            self._way = told_way(self._given, root)
+        if not is_server and _wants_password(self._given):
+            self._ask_password(root)
+        given = self._given
+        if given.place is None:
+            self._way = told_way(given, root)
         self._web_tier = None
         if self._way is not None:
-            handler = self._way.handler
-            self._session.auth = _current_user(self._given, root) + handler if self._has_current_user else handler
-        elif self._password is not None or self._given.username is None:
-            self._web_tier = self._session.auth = web_tier_handler(self._given, root, self._password)
+            handler = None if is_server and given.client_id is not None else self._way.handler
+            self._session.auth = _behind_current_user(given, root, handler) if self._has_current_user else handler
+        elif given.password is not None or given.username is None:
+            self._web_tier = self._session.auth = web_tier_handler(given, root)
 
     def _has_answer(self, root: Root, finding: Finding) -> bool:
         """Whether there is something to show to a web tier that was not shown yet; the next look then shows it."""
@@ -130,7 +135,7 @@ class _SignIn:
         if self._way is not None:
             self._has_current_user = not {"negotiate", "ntlm"}.isdisjoint(finding.schemes)
             return self._has_current_user
-        self._password = self._ask_password(root)
+        self._ask_password(root)
         return True
 
     # -- the sign-in, and its proof ----------------------------------------------------------------------------------
@@ -147,15 +152,17 @@ class _SignIn:
             return self._nobody(site)
         if site.user is not None and self._given.cert_file is not None:
             return site, Way("a client certificate (PKI)", self._session.auth, "the portal knows its holder already")
-        return self._by_password(site, self._password or self._ask_password(site.root), look)
+        return self._by_password(site, look)
 
-    def _by_password(self, site: Site, password: str, look: Look) -> tuple[Site, Way]:
+    def _by_password(self, site: Site, look: Look) -> tuple[Site, Way]:
+        if self._given.password is None:
+            self._ask_password(site.root)
         if not site.is_portal:
-            way = server_way(self._given, service_of_server(site.root, site.fields), password)
+            way = server_way(self._given, service_of_server(site.root, site.fields))
             self._session.auth = way.handler
             way.handler.token  # noqa: B018 - the server checks the password
             return site, way
-        way = portal_way(self._given, site.root, password)
+        way = portal_way(self._given, site.root)
         self._session.auth = way.handler
         finding = look.at_portal(site.root)
         if finding.kind != PORTAL:
@@ -171,12 +178,18 @@ class _SignIn:
         self._session.auth = None
         if site.user is None:
             return site, ANONYMOUS
-        return site, Way("the web tier, by itself", None, f"the portal says that {site.user} is signed in, without our doing")
+        why = f"the portal says that {plain(site.user, 100)} is signed in, without our doing"
+        return site, Way("the web tier, by itself", None, why)
 
     def _proved_at_server(self, way: Way, site: Site) -> tuple[Site, Way]:
         """A server names nobody; that it lists its services has to do."""
         if way.handler is None:
             return site, way
+        if self._given.client_id is not None:
+            raise SignInError(
+                f"{site.root} is a stand-alone ArcGIS Server, and those know no OAuth: leave client_id= out, and give username="
+                " and password=, or token=.", url=str(site.root),
+            )  # fmt: skip
         response = self._session.get(f"{site.root}{_SERVICES_PATH}", params={"f": "json"})
         said = response.esri_error or f"HTTP {response.status_code}"
         self._note("asked", f"{site.root}{_SERVICES_PATH} answers: {said}")
@@ -184,16 +197,20 @@ class _SignIn:
             raise ArcGISLoginError(f"{site.root} does not take {way.name}: {said}.", url=str(site.root))
         return site, way
 
-    def _ask_password(self, root: Root) -> str:
+    def _ask_password(self, root: Root) -> None:
         from ..auth.person import ask_password
 
         password = ask_password(f"Enter password for {self._given.username} at {root}: ", self._given.prompt)
         self._note("credentials", "the password was asked for")
-        self._typed = password
-        return password
+        self._given = self._given.replaced(password=password)
 
     def _note(self, label: str, text: str) -> None:
-        self._notes.append((label, text))
+        self._notes.append((label, plain(text, _LONGEST_NOTE)))
+
+
+def _wants_password(given: Parameters) -> bool:
+    """Whether OAuth goes by a user's password that nobody has given yet; a profile is to keep it, so it is asked for here."""
+    return bool(given.client_id and given.username and given.password is None and given.refresh_token is None)
 
 
 def _proved(way: Way, site: Site) -> tuple[Site, Way]:
@@ -232,6 +249,7 @@ def _session_of(given: Parameters) -> EsriSession:
     return session
 
 
-def _current_user(given: Parameters, root: Root) -> Any:
-    """Whoever runs this, at a web tier in front of what was told."""
-    return web_tier_handler(given.replaced(username=None), root, None)
+def _behind_current_user(given: Parameters, root: Root, handler: Any) -> Any:
+    """`handler` (`None` for none) behind a web tier, which whoever runs this signs in at."""
+    current_user = web_tier_handler(given.replaced(username=None, password=None), root)
+    return current_user if handler is None else current_user + handler

@@ -6,12 +6,14 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from ..profiles.manager import ProfileManager, ServerProfileManager, StoredProfile, stored
-from ..profiles.secrets import secret_in_environment
+from ..profiles.records import checked_parts
+from ..profiles.secrets import secret_in_environment, variable_of
 from ..words.errors import EsriHttpError, ProfileError
-from .parameters import Parameters
+from .parameters import check_storable
 
 if TYPE_CHECKING:
     from ..auth.oauth_app import Grant
+    from .parameters import Parameters
     from .sign_in import SignedIn
 
 log = logging.getLogger("esri_http.gis")
@@ -23,8 +25,12 @@ class Profile:
     """The profile that a `GIS` was made with: read before the sign-in, and kept up to date afterwards."""
 
     def __init__(self, name: str, given: Parameters) -> None:
-        """Raises `ProfileError` for a profile that is not there, where nothing was given that a new one could be made of."""
+        """Raises `ProfileError` for a name that no profile can have, and for a profile that is not there while nothing was
+        given to make it of; `ConfigurationError` where what was given does not go with the profile.
+        """
+        checked_parts(StoredProfile(name))
         self.name = name
+        self._source: str | None = None
         self._store = given.secret_store
         self._manager: ProfileManager | None = None
         self._held: StoredProfile | None = None
@@ -43,42 +49,59 @@ class Profile:
     @property
     def has_refresh_token(self) -> bool:
         """Whether the stored secret is a refresh token."""
-        given = self.parameters
-        return bool(self._held and self._held.secret and given.client_id and not given.username and not given.client_secret)
+        return bool(self._held and self._held.secret and _keeps_refresh_token(self.parameters))
+
+    @property
+    def note(self) -> tuple[str, str]:
+        """For the explanation of a sign-in: where what it was made with comes from."""
+        place = "new" if self._manager is None else f"in {self._manager.path}"
+        return "profile", f"{self.name!r}, {place}{f'; its secret is from {self._source}' if self._source else ''}"
 
     def _completed(self, given: Parameters) -> Parameters:
         """`given`, and from the profile what it leaves open; the password only where the account and the site are the same."""
         held = self._held
+        in_environment = secret_in_environment(self.name)
         if held is None:
-            return given if given.password is not None else given.replaced(password=secret_in_environment(self.name))
+            return given.completed(password=given.password or in_environment)
         values = {key: given.values.get(key) if given.values.get(key) is not None else getattr(held, key) for key in _KEYS}
         is_same = all(values[key] == getattr(held, key) for key in _KEYS)
         if given.password is None and is_same and held.secret is not None:
             values["password"] = held.secret
-        return given.replaced(**values)
+            self._source = variable_of(self.name) if in_environment else "the secret store"
+        return given.completed(**values)
 
     def keep(self, signed_in: SignedIn) -> None:
         """Store what the sign-in was made with, where that is news, and from now on each new refresh token.
 
         Raises `ProfileError` where that cannot be done; then nothing of it is stored.
         """
-        given, handler = self.parameters, signed_in.way.handler
-        secret = signed_in.asked_password or given.password
-        is_oauth = bool(given.client_id and not given.username and not given.client_secret)
-        if is_oauth:
-            secret = getattr(handler, "refresh_token", None)
-        if self.secret_problem is not None:
-            secret = None  # a store that cannot be asked keeps nothing either; the password was asked for, and will be again
-        url = given.url.strip() if given.url else str(signed_in.site.root)
+        parts = parts_of(signed_in)
+        # A store that cannot be asked keeps nothing either; the password was given or asked for, and will be again.
+        secret = parts.secret if self.secret_problem is None else None
         manager = self._manager or self._new_manager(signed_in.site.is_portal)
-        paths = {key: _path(given.values.get(key)) for key in ("key_file", "cert_file")}
-        manager.save(StoredProfile(self.name, url, given.username, client_id=given.client_id, secret=secret, **paths))
+        manager.save(parts.replace(name=self.name, secret=secret))
         self._manager = manager
-        if is_oauth:
+        if _keeps_refresh_token(signed_in.given):
+            handler = signed_in.way.handler
             handler.on_token = RefreshTokenKeeper(manager, self.name, secret, handler.on_token)
 
     def _new_manager(self, is_portal: bool) -> ProfileManager:
         return ProfileManager(store=self._store) if is_portal else ServerProfileManager(store=self._store)
+
+
+def parts_of(signed_in: SignedIn) -> StoredProfile:
+    """What a profile keeps of a sign-in, without a name. Raises `ConfigurationError` where none can keep it."""
+    given = signed_in.given
+    check_storable(given)
+    secret = getattr(signed_in.way.handler, "refresh_token", None) if _keeps_refresh_token(given) else given.password
+    paths = {key: _path(given.values.get(key)) for key in ("key_file", "cert_file")}
+    url = given.address or str(signed_in.site.root)
+    return StoredProfile("", url, given.username, client_id=given.client_id, secret=secret, **paths)
+
+
+def _keeps_refresh_token(given: Parameters) -> bool:
+    """Whether the secret of such a sign-in is a refresh token, in place of a password."""
+    return bool(given.client_id and not given.username and not given.client_secret)
 
 
 class RefreshTokenKeeper:

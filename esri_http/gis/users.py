@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..survey.findings import plain
 from .properties import Properties
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ class User(Properties):
     """Somebody, with what the site says of them as attributes: `username`, `fullName`, `email`, `role` ..."""
 
     def __repr__(self) -> str:
-        return f"<User username:{self.get('username')}>"
+        return f"<User username:{plain(self.get('username'), 100)}>"
 
     def __reduce__(self) -> tuple[type[User], tuple[dict[str, Any]]]:
         return User, (dict(self),)

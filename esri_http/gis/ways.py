@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..auth.oauth_app import OOB
 from ..auth.sites import online_environment
-from ..words.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from ..auth.sites import Root
@@ -103,9 +102,9 @@ def _oauth_way(given: Parameters, root: Root | None) -> Way:
     # A password without a user name is how profiles keep a refresh token.
     if not (given.client_secret or given.username or given.password or given.refresh_token):
         options.setdefault("redirect_uri", OOB)  # the one that every app of the peer's users has
-        name, why = "OAuth, a person signs in", "client_id= was given alone"
+        name, why = "OAuth, in a browser", "client_id= was given alone"
     elif given.client_secret and not given.username:
-        name, why = "OAuth, as the app", "client_id= and client_secret= were given"
+        name, why = "OAuth, as an app", "client_id= and client_secret= were given"
     elif given.username:
         name, why = "OAuth, by the portal's page", "client_id= and username= were given"
     else:
@@ -126,39 +125,39 @@ def _certificate_way(given: Parameters, root: Root | None) -> Way | None:
     return Way("a client certificate (PKI)", EsriPKIAuth(url=str(root), referer=given.referer), "cert_file= was given")
 
 
-def portal_way(given: Parameters, root: Root, password: str) -> Way:
+def portal_way(given: Parameters, root: Root) -> Way:
     """User and password at the portal tier: built-in accounts, and those of LDAP and Active Directory that it knows."""
     if given.use_gen_token:
-        return _gen_token_way(given, f"{root}/sharing/rest/generateToken", None, password, "use_gen_token= was given")
+        return _gen_token_way(given, f"{root}/sharing/rest/generateToken", None, "use_gen_token= was given")
     from ..auth.built_in import EsriBuiltInAuth
 
-    if given.username is None:
-        raise ConfigurationError("password= needs username=.")
     options = {name: value for name, value in given.oauth.items() if name in ("mfa_code", "accept_terms", "on_token", "prompt")}
     handler = EsriBuiltInAuth(
-        str(root), given.username, password, given.expiration, referer=given.referer, **options, **_clock(given)
+        str(root), given.username, given.password, given.expiration, referer=given.referer, **options, **_clock(given)
     )
     return Way("user name and password at the portal", handler, "the site asks for no sign-in at the web tier")
 
 
-def server_way(given: Parameters, service: TokenService, password: str) -> Way:
+def server_way(given: Parameters, service: TokenService) -> Way:
     """User and password at the token service of a stand-alone server."""
-    url = f"{service.root}/rest/services"
-    return _gen_token_way(given, url, service, password, "the site is a stand-alone ArcGIS Server")
+    return _gen_token_way(given, f"{service.root}/rest/services", service, "the site is a stand-alone ArcGIS Server")
 
 
-def _gen_token_way(given: Parameters, url: str, service: TokenService | None, password: str, why: str) -> Way:
+def _gen_token_way(given: Parameters, url: str, service: TokenService | None, why: str) -> Way:
     from ..auth.generate_token import EsriGenTokenAuth
 
     options = {} if given.expiration is None else {"time_out": given.expiration}
-    handler = EsriGenTokenAuth(url, given.referer, given.username, password, service=service, **options, **_clock(given))
+    handler = EsriGenTokenAuth(
+        url, given.referer, given.username, given.password, service=service, **options, **_clock(given)
+    )
     return Way("user name and password at the token service", handler, why)
 
 
-def web_tier_handler(given: Parameters, root: Root, password: str | None) -> Any:
+def web_tier_handler(given: Parameters, root: Root) -> Any:
     """What answers a web tier that asks for a sign-in: as `given` says, or as the current user without a user name."""
     from ..auth.guess import EsriGuessAuth
 
+    password = given.password if given.username else None
     return EsriGuessAuth(None, given.username, password, url=str(root), referer=given.referer, **_binding(given))
 
 

@@ -13,7 +13,9 @@ from esri_http import (
     ConfigurationError,
     EsriBasicAuth,
     EsriBuiltInAuth,
+    EsriGuessAuth,
     EsriSession,
+    EsriUserTokenAuth,
     InteractionRequiredError,
     SignInError,
     TransportError,
@@ -126,6 +128,36 @@ def test_a_token_of_a_stand_alone_server_is_tried_there(portal: EmbeddedPortal, 
     assert gis.session.get(portal.standalone_layer_url, params={"f": "json"}).json()["name"] == "Places"
     with pytest.raises(ArcGISLoginError, match=r"refuses|does not take"):
         connect(portal.standalone_url, **{keyword: "no-such-token"})
+
+
+def test_empty_texts_count_as_not_given_as_in_the_peer(portal: EmbeddedPortal, connect: Any) -> None:
+    assert name_of(connect("", "", "", "", "", client_id="", profile="", token="", api_key="")) is None
+    assert name_of(connect("", "amy", "amys-secret", "", "")) == "amy"
+
+
+def test_a_password_is_asked_for_where_the_portal_of_a_server_wants_it(portal: EmbeddedPortal, connect: Any) -> None:
+    ask_basic(portal, {"amy": "door"})
+    portal.server_site.gate = None
+    prompts: list[str] = []
+    gis = connect(portal.layer_url, "amy", prompt=lambda text: prompts.append(text) or "door")
+    assert (gis.url, name_of(gis), len(prompts)) == (portal.portal_url, "amy", 1)
+
+
+def test_a_web_tier_that_a_token_does_not_open_says_how_to_go_on(portal: EmbeddedPortal, connect: Any) -> None:
+    ask_basic(portal, {"amy": "door"})
+    token = portal.issue_token("amy", referer="http")
+    with pytest.raises(SignInError, match=r"at the web tier: Basic.*custom_auth=EsriGuessAuth\(None, user, password\) \+"):
+        connect(token=token)
+    door = EsriGuessAuth(None, "amy", "door", url=portal.portal_url)
+    assert name_of(connect(custom_auth=door + EsriUserTokenAuth(token, url=portal.portal_url))) == "amy"
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_site_that_keeps_strangers_out_is_told_as_such(handler_peer: Any, status: int) -> None:
+    peer = handler_peer(lambda request: Reply(status))
+    with pytest.raises(SignInError, match=f"HTTP {status}: it keeps strangers out"):
+        GIS(peer.url_for("/portal"), "amy", "amys-secret")
+    assert len(peer.requests) == 1
 
 
 def test_generate_token_alone_where_that_is_asked_for(portal: EmbeddedPortal, connect: Any) -> None:
@@ -304,7 +336,7 @@ def test_a_portal_that_moved_to_another_host_is_named(portal: EmbeddedPortal, ha
     peer = handler_peer(
         lambda request: Reply(302, headers=[("Location", portal.portal_url + "/sharing/rest/portals/self?f=json")])
     )
-    with pytest.raises(SignInError, match=rf"leads to the portal {portal.portal_url}. If that is yours, give its address"):
+    with pytest.raises(SignInError, match=rf"leads to {portal.portal_url}\. If that is your site, give its address"):
         GIS(peer.url_for("/portal"), "amy", "amys-secret")
     assert portal.count(method="POST") == 0
 
@@ -352,6 +384,7 @@ def test_nobody_to_ask_for_a_password_is_an_error(portal: EmbeddedPortal, connec
         ({"profile": "x", "token": "y"}, "A profile keeps no token="),
         ({"url": "https://amy:secret@gis.example.com/portal"}, "holds a user name"),
         ({"adapter": 5}, "adapter= takes a dict"),
+        ({"session": object()}, "session= takes an EsriSession, not object"),
         ({"cert_file": "/no/such.pem"}, "/no/such.pem"),
         ({"expiration": -5, "username": "amy", "password": "x"}, "expiration="),
     ],

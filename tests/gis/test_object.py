@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import pickle
+import ssl
 import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy as shallow_copy
+from copy import deepcopy
 from typing import Any
 
 import pytest
 
 import esri_http.env
-from esri_http import GIS, EsriHttpError, SignInError
+from esri_http import GIS, ConfigurationError, EsriHttpError, SignInError
 from esri_http.gis.properties import Properties
 from esri_http.testing import EmbeddedPortal, faults
 
@@ -80,10 +83,34 @@ def test_it_explains_itself_without_a_secret(portal: EmbeddedPortal, amy: GIS, c
     assert not any(secret in told for secret in ("amys-secret", amy.session.auth.token))
 
 
-def test_an_explanation_names_no_oauth_where_there_is_none(portal: EmbeddedPortal, connect: Any, capsys: Any) -> None:
-    portal.portal_site.self_overrides = {"supportsOAuth": False}
+def test_an_explanation_names_what_the_portal_takes_and_no_more(portal: EmbeddedPortal, connect: Any, capsys: Any) -> None:
+    portal.portal_site.self_overrides = {"supportsOAuth": False, "canSignInArcGIS": False}
     connect().explain()
-    assert "OAuth" not in capsys.readouterr().out
+    assert possible(capsys) == ["an API key", "a token"]
+    connect(portal.standalone_url).explain()
+    assert possible(capsys) == ["user name and password", "a token"]
+
+
+@pytest.mark.parametrize("way, keywords", [
+    ("user name and password", {"username": "amy", "password": "amys-secret"}),
+    ("OAuth, as an app", {"client_id": "app1", "client_secret": "app1-secret"}),
+    ("an API key", {"api_key": True}),
+    ("a token", {"token": True}),
+])  # fmt: skip
+def test_what_was_chosen_is_not_named_as_possible_too(
+    portal: EmbeddedPortal, connect: Any, capsys: Any, way: str, keywords: dict[str, Any]
+) -> None:
+    portal.register_app("app1", "app1-secret")
+    made = {"api_key": portal.issue_api_key, "token": lambda: portal.issue_token("amy", referer="http")}
+    connect("", **{name: made[name]() if name in made else value for name, value in keywords.items()}).explain()
+    told = possible(capsys)
+    assert (way in told, len(told)) == (False, 4)
+
+
+def possible(capsys: Any) -> list[str]:
+    """The ways that an explanation on the screen names as possible too."""
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    return [line.removeprefix("possible too ").rpartition(": ")[0] for line in lines if line.startswith("possible too")]
 
 
 def test_what_an_organisation_calls_itself_counts_within_online_only(online: EmbeddedPortal) -> None:
@@ -123,6 +150,18 @@ def test_after_logout_it_is_anonymous_and_says_so(portal: EmbeddedPortal, connec
     assert (gis.users.me, gis.session.auth, gis.properties.portalName) == (None, None, "ArcGIS Enterprise")
     assert gis.session.get(portal.layer_url, params={"f": "json"}).esri_error.code == 499
     assert gis.logout() is False
+
+
+def test_nobody_is_signed_in_at_a_server_after_logout(portal: EmbeddedPortal, connect: Any) -> None:
+    gis = connect(portal.standalone_url, "amy", "amys-secret")
+    assert gis.users.me.username == "amy"
+    gis.logout()
+    assert (gis.users.me, "user" in gis.properties) == (None, False)
+
+
+def test_a_server_is_not_said_to_know_whom_it_does_not_name(portal: EmbeddedPortal, connect: Any) -> None:
+    token = portal.issue_token("bob", referer="http", server_url=portal.standalone_url)
+    assert connect(portal.standalone_url, "amy", token=token).users.me is None
 
 
 def test_a_closed_one_can_be_used_again(portal: EmbeddedPortal, amy: GIS) -> None:
@@ -206,11 +245,40 @@ def test_a_copy_in_another_process_signs_in_again_by_what_is_there(portal: Embed
     assert done.stdout.decode().split() == ["amy", gis.session.auth.token]
 
 
-@pytest.mark.parametrize("proxies", [{"https": "http://u:hidden@proxy.example:80"}, "http://u:hidden@proxy.example:80"])
-def test_a_pickle_keeps_no_password_of_a_proxy(portal: EmbeddedPortal, connect: Any, proxies: Any) -> None:
-    gis = connect("", proxies={"no_proxy": "localhost"})
-    gis._given.values["proxies"] = proxies
-    assert b"hidden" not in pickle.dumps(gis)
+@pytest.mark.parametrize("keywords", [
+    {"proxies": {"https": "http://u:hidden@proxy.example:80"}}, {"proxies": "http://u:hidden@proxy.example:80"},
+    {"proxy": {"https": "http://u:hidden@proxy.example:80"}}, {"proxy_host": "u:hidden@proxy.example", "proxy_port": 80},
+])  # fmt: skip
+def test_a_pickle_keeps_no_password_of_a_proxy(portal: EmbeddedPortal, connect: Any, keywords: Any) -> None:
+    gis = connect()
+    gis._given = gis._given.replaced(**keywords)
+    pickled = pickle.dumps(gis)
+    assert b"hidden" not in pickled
+    with pytest.raises(SignInError, match=rf"which holds no {next(iter(keywords))}="):
+        pickle.loads(pickled).session  # noqa: B018
+
+
+@pytest.mark.parametrize("rest", ["/home/?token=hidden", "/home/#access_token=hidden&expires_in=7200"])
+def test_a_pickle_keeps_no_token_of_an_address(portal: EmbeddedPortal, connect: Any, rest: str) -> None:
+    pickled = pickle.dumps(connect(portal.portal_url + rest))
+    assert b"hidden" not in pickled
+    copy = pickle.loads(pickled)
+    assert copy.session.auth is None
+    copy.close()
+
+
+def test_one_with_a_context_of_its_own_says_that_it_cannot_be_pickled(portal: EmbeddedPortal, connect: Any) -> None:
+    gis = connect(verify_cert=ssl.create_default_context(cafile=portal.ca_file))
+    with pytest.raises(ConfigurationError, match=r"ssl\.SSLContext cannot be pickled; set verify_cert= to a path"):
+        pickle.dumps(gis)
+
+
+@pytest.mark.parametrize("make", [shallow_copy, deepcopy])
+def test_a_copy_in_this_process_is_the_same_sign_in(portal: EmbeddedPortal, amy: GIS, make: Any) -> None:
+    other = make(amy)
+    assert other is not amy
+    assert other.session is amy.session
+    assert (other.users.me.username, portal.requests) == ("amy", [])
 
 
 # -- threads ---------------------------------------------------------------------------------------------------------

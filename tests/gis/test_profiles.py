@@ -177,6 +177,62 @@ def test_where_the_store_cannot_be_asked_a_person_is_and_else_told_why(
     assert with_vault(None, profile="x", prompt=nobody).users.me.username == "amy"
 
 
+def test_a_profile_whose_store_cannot_be_asked_works_by_its_password_and_the_store_is_left_alone(
+    portal: EmbeddedPortal, with_vault: Any, vault: Vault, home: Path
+) -> None:
+    with_vault(portal.portal_url, "amy", "amys-secret", profile="x")
+    file = (home / ".arcgisprofile").read_bytes()
+    vault.locked = True
+    for _ in range(2):
+        assert with_vault(None, password="amys-secret", profile="x").users.me.username == "amy"
+        assert with_vault(None, profile="x", prompt=lambda text: "amys-secret").users.me.username == "amy"
+    with pytest.raises(ArcGISLoginError):
+        with_vault(None, password="a-wrong-one", profile="x")
+    assert (home / ".arcgisprofile").read_bytes() == file
+    assert vault.held == {(ProfileManager.service, "x"): "amys-secret"}
+
+
+def test_a_token_in_an_address_is_not_kept(portal: EmbeddedPortal, with_vault: Any, home: Path) -> None:
+    for name, rest in (("query", "/home/?token=a-secret"), ("fragment", "/home/#access_token=a-secret&expires_in=7200")):
+        with_vault(portal.portal_url + rest, "amy", "amys-secret", profile=name)
+        assert ProfileManager().get(name)["url"] == f"{portal.portal_url}/home/"
+    assert "a-secret" not in (home / ".arcgisprofile").read_text()
+
+
+def test_what_a_profile_holds_completes_what_is_given(portal: EmbeddedPortal, with_vault: Any) -> None:
+    portal.register_app("app1", "app1-secret")
+    with_vault(portal.portal_url, client_id="app1", client_secret="app1-secret", profile="x")
+    assert with_vault(None, client_secret="app1-secret", profile="x").properties.appInfo.appId == "app1"
+
+
+def test_what_does_not_go_with_a_profile_is_told_before_anything_is_sent(portal: EmbeddedPortal, with_vault: Any) -> None:
+    with_vault(portal.portal_url, "amy", "amys-secret", profile="x")
+    portal.clear()
+    with pytest.raises(ConfigurationError, match="is signed in by ArcGIS Pro; leave the other sign-in out"):
+        with_vault("pro", profile="x")
+    with pytest.raises(ProfileError, match="A profile cannot be called"):
+        with_vault(portal.portal_url, "amy", "amys-secret", profile="a [b]")
+    with pytest.raises(ConfigurationError, match="client_secret= needs client_id="):
+        with_vault(portal.portal_url, client_secret="s", profile="y")
+    assert portal.requests == []
+    assert ProfileManager().get("x")["url"] == portal.portal_url
+
+
+def test_an_explanation_says_which_profile_it_was_and_whence_its_secret(
+    portal: EmbeddedPortal, with_vault: Any, vault: Vault, home: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def told(*args: Any, **keywords: Any) -> str:
+        with_vault(*args, profile="x", **keywords).explain()
+        return capsys.readouterr().out.splitlines()[1].partition("profile ")[2].strip()
+
+    assert told(portal.portal_url, "amy", "amys-secret") == "'x', new"
+    file = f"'x', in {home / '.arcgisprofile'}"
+    assert told(None) == f"{file}; its secret is from the secret store"
+    assert told(None, password="amys-secret") == file
+    monkeypatch.setenv("ESRI_HTTP_PASSWORD_X", "amys-secret")
+    assert told(None) == f"{file}; its secret is from ESRI_HTTP_PASSWORD_X"
+
+
 def test_a_stand_alone_server_is_kept_with_its_like(portal: EmbeddedPortal, with_vault: Any, vault: Vault, home: Path) -> None:
     with_vault(portal.standalone_url, "amy", "amys-secret", profile="server")
     assert (ServerProfileManager().list(), (home / ".arcgisprofile").exists()) == (["server"], False)
@@ -269,6 +325,33 @@ def test_a_refresh_token_that_has_run_out_brings_the_person_back(
     portal.oauth.revoke(first)
     assert with_vault(None, profile="x", **person).users.me.username == "amy"
     assert secret_of(vault, "x") not in (None, first)
+
+
+def test_a_password_that_was_typed_for_an_app_is_kept(portal: EmbeddedPortal, with_vault: Any, vault: Vault) -> None:
+    portal.register_app("app1", redirect_uris=[OUT_OF_BAND])
+    prompts: list[str] = []
+    ask = {"prompt": lambda text: prompts.append(text) or "amys-secret"}
+    with_vault(portal.portal_url, "amy", client_id="app1", profile="x", **ask)
+    assert (secret_of(vault, "x"), len(prompts)) == ("amys-secret", 1)
+    assert with_vault(None, profile="x").users.me.username == "amy"
+
+
+def test_save_as_keeps_a_sign_in_that_was_made_by_another_profile(
+    portal: EmbeddedPortal, with_vault: Any, vault: Vault, person: Any
+) -> None:
+    with_vault(portal.portal_url, "amy", "amys-secret", profile="x")
+    ProfileManager(store=vault).save_as("y", with_vault(None, profile="x"))
+    assert with_vault(None, profile="y").users.me.username == "amy"
+    with_vault(portal.portal_url, client_id="app1", profile="app", **person)
+    ProfileManager(store=vault).save_as("app too", with_vault(None, profile="app"))
+    assert with_vault(None, profile="app too").users.me.username == "amy"
+
+
+def test_save_as_keeps_nothing_of_what_a_profile_cannot_keep(portal: EmbeddedPortal, connect: Any, home: Path) -> None:
+    gis = connect(token=portal.issue_token("amy", referer="http"))
+    with pytest.raises(ConfigurationError, match="A profile keeps no token="):
+        ProfileManager().save_as("x", gis)
+    assert not (home / ".arcgisprofile").exists()
 
 
 def test_save_as_keeps_a_sign_in_that_was_made_without_a_profile(

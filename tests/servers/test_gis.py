@@ -23,7 +23,7 @@ CONTEXT = "https://portalname.domain.com/webcontext"
 
 @pytest.fixture
 def connect(apache: Apache, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., GIS]]:
-    """`connect(scheme, ...)`: a `GIS` of the portal behind that web tier; closed after the test. The environment names the CA."""
+    """`connect(scheme, ...)`: a `GIS` of the portal behind that web tier; closed after the test. CAs by the environment."""
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", apache.bed.ca.file)
     opened: list[GIS] = []
 
