@@ -99,17 +99,18 @@ class GIS:
         return signed_in
 
     def _sign_in(self) -> SignedIn:
-        if self._given.profile is not None:
-            from .stored import Profile
-
-            return _by_profile(Profile(self._given.profile, self._given))
-        if self._lacking:
+        profile = self._given.profile
+        lacking = [f"{name}=" for name in self._lacking if name != "password" or profile is None]  # a profile has it
+        if lacking:
             raise SignInError(
-                f"This GIS comes from a pickle, which holds no {', '.join(f'{name}=' for name in self._lacking)}. Make it anew"
-                " here, or by a profile; or set pickle_secrets=True before it is pickled, and keep the pickle as safe as a"
-                " password."
+                f"This GIS comes from a pickle, which holds no {', '.join(lacking)}. Make it anew here, or by a profile; or set"
+                " pickle_secrets=True before it is pickled, and keep the pickle as safe as a password."
             )
-        return sign_in(self._given)
+        if profile is None:
+            return sign_in(self._given)
+        from .stored import Profile
+
+        return _by_profile(Profile(profile, self._given))
 
     @property
     def session(self) -> EsriSession:
@@ -215,14 +216,14 @@ class GIS:
         return f"GIS @ {self.url}" + (f" version:{version}" if version else "")
 
     def __repr__(self) -> str:
-        try:
-            return str(self)
-        except EsriHttpError:
-            return "<GIS that is not signed in>"
+        # Asks nobody: a debugger may want it at any moment.
+        return "<GIS that is not signed in>" if self._site is None else str(self)
 
     def _repr_html_(self) -> str:
         from html import escape
 
+        if self._site is None:
+            return escape(repr(self))
         url = escape(self.url, quote=True)
         return f'GIS @ <a href="{url}" target="_blank" rel="noopener">{url}</a> version:{escape(self.version)}'
 

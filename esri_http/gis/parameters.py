@@ -7,6 +7,7 @@ from typing import Any
 
 from ..options import SESSION_KEYWORDS, check_keywords
 from ..session import EsriSession
+from ..survey.addresses import HOME, PRO, read_address
 from ..words.errors import ConfigurationError
 
 _TEXTS = (
@@ -92,9 +93,9 @@ class Parameters:
 
     @property
     def place(self) -> str | None:
-        """``pro`` or ``home``, where the url is that word; `None` otherwise."""
-        word = (self.url or "").strip().lower()
-        return word if word in ("pro", "home") else None
+        """``pro`` or ``home``, where the url is that word; `None` otherwise. Raises the errors of `read_address`."""
+        kind = read_address(self.url).kind
+        return kind if kind in (PRO, HOME) else None
 
     @property
     def kerberos(self) -> dict[str, Any]:
@@ -205,7 +206,7 @@ def check_storable(given: Parameters) -> None:
 
 
 def _holder(place: str) -> str:
-    return "ArcGIS Pro" if place == "pro" else "the notebook that it runs in, or ArcGIS Pro"
+    return "ArcGIS Pro" if place == PRO else "the notebook that it runs in, or ArcGIS Pro"
 
 
 def _proxies(given: Parameters) -> Any:

@@ -145,11 +145,12 @@ print("Successfully logged in as: " + gis.properties.user.username)
     assert re.fullmatch(rf"Enter password for arcgis_python at {portal.portal_url}: ", *prompts)
 
 
+@pytest.mark.parametrize("url", ["home", " Home ", "'home'", '"pro"', "PRO\n"])
 def test_home_outside_of_a_notebook_is_arcgis_pro(
-    portal: EmbeddedPortal, connect: Any, monkeypatch: pytest.MonkeyPatch
+    portal: EmbeddedPortal, connect: Any, monkeypatch: pytest.MonkeyPatch, url: str
 ) -> None:
     sign_in(stand_in("arcpy", monkeypatch), portal, "bob")
-    assert connect("home").users.me.username == "bob"
+    assert connect(url).users.me.username == "bob"
 
 
 def test_nobody_signed_in_to_arcgis_pro_is_an_error(portal: EmbeddedPortal, monkeypatch: pytest.MonkeyPatch) -> None:

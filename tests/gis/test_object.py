@@ -11,6 +11,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy as shallow_copy
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -147,6 +148,10 @@ def test_after_logout_it_is_anonymous_and_says_so(portal: EmbeddedPortal, connec
     token = gis.session.auth.token
     assert gis.logout() is True
     assert portal.tokens.get(token) is None
+    portal.clear()
+    assert repr(gis) == "<GIS that is not signed in>"
+    assert gis._repr_html_() == "&lt;GIS that is not signed in&gt;"
+    assert portal.requests == []
     assert (gis.users.me, gis.session.auth, gis.properties.portalName) == (None, None, "ArcGIS Enterprise")
     assert gis.session.get(portal.layer_url, params={"f": "json"}).esri_error.code == 499
     assert gis.logout() is False
@@ -210,6 +215,19 @@ def test_a_pickle_holds_no_secret_and_says_so_when_one_is_missing(portal: Embedd
     name = list(given)[-1]
     with pytest.raises(SignInError, match=rf"comes from a pickle, which holds no {name}="):
         copy.session  # noqa: B018
+    assert portal.requests == []
+
+
+def test_a_copy_by_a_profile_goes_without_no_other_secret(
+    portal: EmbeddedPortal, connect: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(tmp_path))
+    portal.register_app("app1", "app1-secret")
+    pickled = pickle.dumps(connect(client_id="app1", client_secret="app1-secret", profile="x"))
+    portal.clear()
+    with pytest.raises(SignInError, match="comes from a pickle, which holds no client_secret="):
+        pickle.loads(pickled).session  # noqa: B018
     assert portal.requests == []
 
 
