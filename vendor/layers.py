@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 from zipfile import ZipFile
 
 from .archive import write_archive
+from .bytecode import add_bytecode
+from .interpreters import find_interpreter
 from .layer_pins import PYTHONS, releases_for
 from .package import VERSION, copy_package
 
@@ -49,7 +51,13 @@ def fetch_wheels(releases: Iterable[str], python: str, architecture: str, into: 
 
 
 def make_layers(python: str, architecture: str, into: Path) -> list[Path]:
-    """Write both layers to the folder `into`; their paths. What was released is in them as it was released."""
+    """Write both layers to the folder `into`; their paths. What was released is in them as it was released.
+
+    With bytecode, where this machine has that Python.
+    """
+    interpreter = find_interpreter(python)
+    if interpreter is None:
+        print(f"There is no Python {python} here: the layers are without bytecode, and each cold start has to compile.")
     with TemporaryDirectory() as name:
         wheels = fetch_wheels(releases_for(python), python, architecture, Path(name) / "wheels")
         core = [wheel for wheel in wheels if wheel.name.partition("-")[0] in _CORE]
@@ -60,6 +68,8 @@ def make_layers(python: str, architecture: str, into: Path) -> list[Path]:
             for wheel in chosen:
                 with ZipFile(wheel) as archive:
                     archive.extractall(folder / "python")
+            if interpreter is not None:
+                add_bytecode(folder, interpreter)
             layers.append(into / f"esri_http-{VERSION}-lambda-{kind}-py{python}-{architecture}.zip")
             write_archive(layers[-1], folder)
     return layers

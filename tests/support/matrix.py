@@ -18,7 +18,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from .interpreters import find_interpreter
+from vendor.interpreters import find_interpreter
+
 from .oldest_pins import oldest_pins
 
 ROOT = Path(__file__).resolve().parents[2]

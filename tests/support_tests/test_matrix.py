@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from ..support import interpreters, matrix
+from vendor import interpreters
+
+from ..support import matrix
 from ..support.matrix import ALL, QUICK, WHOLE, Corner, Run
 from ..support.oldest_pins import oldest_pins
 

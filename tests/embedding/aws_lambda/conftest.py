@@ -26,10 +26,10 @@ SECRET = "app-secret-value"
 _SECONDS = 100.0
 
 
-def _started(*command: str, **environment: str) -> subprocess.Popen[str]:
+def _started(*command: str, umask: int = -1, **environment: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", *command], cwd=ROOT, env={**os.environ, **environment}, stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, umask=umask,
     )  # fmt: skip
 
 
@@ -43,10 +43,11 @@ def _end(*processes: subprocess.Popen[str]) -> None:
 def layers(tmp_path_factory: pytest.TempPathFactory) -> Layers:
     """What `make lambda-layer` builds for this Python, for both architectures, and for this machine's once more."""
     built = Layers(tmp_path_factory.mktemp("dist"), tmp_path_factory.mktemp("again"))
+    other = {"TZ": "Asia/Kathmandu", "PYTHONHASHSEED": "7", "PYTHONOPTIMIZE": "2", "TMPDIR": str(tmp_path_factory.mktemp("t"))}
     _end(
         _started("vendor.layers", PYTHON, HERE, "--into", str(built.folder)),
         _started("vendor.layers", PYTHON, ELSEWHERE, "--into", str(built.folder)),
-        _started("vendor.layers", PYTHON, HERE, "--into", str(built.again), TZ="Asia/Kathmandu", PYTHONHASHSEED="7"),
+        _started("vendor.layers", PYTHON, HERE, "--into", str(built.again), umask=0o077, **other),
     )
     return built
 

@@ -1,11 +1,16 @@
-"""What is in layers: all of ours, releases as they were released and for the right machine, and the same bytes every time."""
+"""What is in layers: all of ours, releases as they were released and for the right machine, and bytecode for the right Python.
+
+The same bytes every time.
+"""
 
 from __future__ import annotations
 
 import base64
 import csv
 import hashlib
+import importlib.util
 import json
+import marshal
 import os
 import re
 import shutil
@@ -14,10 +19,12 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 import pytest
 
+from esri_http.testing import EmbeddedPortal
 from vendor.layer_pins import LAMBDA_PINS, PYTHONS, read_lambda_pins, releases_for
 from vendor.layers import fetch_wheels
 
@@ -38,9 +45,16 @@ both_kinds = pytest.mark.parametrize("kind", ["core", "full"])
 
 
 def contents(path: Path) -> dict[str, bytes]:
-    """The files in a layer."""
+    """The files in a layer, but for bytecode."""
     with zipfile.ZipFile(path) as archive:
-        return {name: archive.read(name) for name in archive.namelist()}
+        return {name: archive.read(name) for name in archive.namelist() if not name.endswith(".pyc")}
+
+
+def bytecode(path: Path) -> dict[str, bytes]:
+    """The bytecode in a layer, by the names of the files that it is of."""
+    with zipfile.ZipFile(path) as archive:
+        names = [name for name in archive.namelist() if name.endswith(".pyc")]
+        return {importlib.util.source_from_cache(name): archive.read(name) for name in names}
 
 
 def releases(names: Any) -> set[str]:
@@ -100,7 +114,7 @@ def test_what_is_compiled_is_for_that_python_and_architecture(architecture: str,
     for name, data in compiled.items():
         assert struct.unpack_from("<H", data, 18)[0] == MACHINES[architecture]
         assert re.search(rf"\.abi3\.so$|\.cpython-{PYTHON.replace('.', '')}-", name)
-    assert not [name for name in contents(layers.path("core", architecture)) if name.endswith((".so", ".pyc"))]
+    assert not [name for name in contents(layers.path("core", architecture)) if name.endswith(".so")]
 
 
 @both_kinds
@@ -115,7 +129,55 @@ def test_nothing_in_a_layer_tells_when_and_by_whom_it_was_made(kind: str, layers
         entries = archive.infolist()
     assert [entry.filename for entry in entries] == sorted(entry.filename for entry in entries)
     assert {(entry.date_time, entry.external_attr) for entry in entries} == {((1980, 1, 1, 0, 0, 0), 0o100644 << 16)}
-    assert not [entry.filename for entry in entries if "__pycache__" in entry.filename]
+
+
+@every_layer
+@both_kinds
+def test_bytecode_is_for_that_python_and_taken_without_a_look_at_the_source(
+    kind: str, architecture: str, layers: Layers
+) -> None:
+    """Its first eight bytes (PEP 552)."""
+    compiled = bytecode(layers.path(kind, architecture))
+    assert {data[:8] for data in compiled.values()} == {importlib.util.MAGIC_NUMBER + struct.pack("<I", 0b01)}
+    sources = contents(layers.path(kind, architecture))
+    assert all(data[8:16] == importlib.util.source_hash(sources[name]) for name, data in compiled.items())
+
+
+@both_kinds
+def test_bytecode_names_files_as_lambda_has_them_and_keeps_docstrings(kind: str, layers: Layers) -> None:
+    for name, data in bytecode(layers.path(kind)).items():
+        pending = [marshal.loads(data[16:])]
+        assert name.endswith("/__init__.py") or not name.startswith("python/esri_http/") or pending[0].co_consts[0]
+        while pending:
+            code = pending.pop()
+            assert code.co_filename == f"/opt/{name}"
+            pending += [each for each in code.co_consts if isinstance(each, CodeType)]
+
+
+_COLD_START = """
+import json, sys
+sys.path[:0] = [sys.argv[1]]
+import esri_http
+portal, layer, ca, password = sys.argv[2:]
+app = esri_http.EsriOAuth2Auth(portal, "reader", "app-secret-value")
+with esri_http.EsriSession(auth=app, ca_bundles=ca) as session:
+    session.warm()
+    assert session.get(layer, params={"f": "json"}).json()["name"] == "Places"
+with esri_http.GIS(portal, "amy", password, ca_bundles=ca) as gis:
+    assert gis.users.me.username == "amy"
+"""
+
+
+def test_no_cold_start_compiles(layers: Layers, portal: EmbeddedPortal, tmp_path: Path) -> None:
+    """Every source in the layer is one that fails, so that nothing comes from there."""
+    with zipfile.ZipFile(layers.path("core")) as archive:
+        archive.extractall(tmp_path)
+    for path in tmp_path.rglob("*.py"):
+        path.write_text("raise SystemExit(__file__ + ' was compiled')\n", encoding="utf-8")
+    given = [str(tmp_path / "python"), portal.portal_url, portal.layer_url, portal.ca_file, portal.password("amy")]
+    run = [sys.executable, "-I", "-S", "-W", "error", "-c", _COLD_START, *given]
+    done = subprocess.run(run, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=50)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="what is compiled in the layers is for Linux")
@@ -179,6 +241,20 @@ def test_a_wheel_with_another_hash_is_not_taken(
         fetch_wheels([re.sub("sha256:.*", "sha256:" + "0" * 64, line)], PYTHON, HERE, tmp_path / "wheels")
     assert "DO NOT MATCH THE HASHES" in capfd.readouterr().err
     assert list((tmp_path / "wheels").glob("*.whl")) == []
+
+
+def test_where_that_python_is_missing_layers_are_built_without_bytecode_and_it_is_said(tmp_path: Path) -> None:
+    other = next(version for version in PYTHONS if version != PYTHON)
+    environment = {**os.environ, "PATH": "", "PYENV_ROOT": str(tmp_path)}
+    run = [sys.executable, "-m", "vendor.layers", other, HERE, "--into", str(tmp_path)]
+    done = subprocess.run(run, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr
+    first, *others = done.stdout.splitlines()
+    assert first == f"There is no Python {other} here: the layers are without bytecode, and each cold start has to compile."
+    assert len(others) == 2
+    for path in tmp_path.glob("*.zip"):
+        assert contents(path)
+        assert bytecode(path) == {}
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")

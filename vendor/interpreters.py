@@ -1,4 +1,4 @@
-"""Where this machine has a Python of a given version. As a script: ``python3 tests/support/interpreters.py 3.9`` prints it."""
+"""Where this machine has a Python of a given version. As a script: ``python3 vendor/interpreters.py 3.9`` prints it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # One that can make an environment with pip in it; pyenv's shims, for one, may stand for a Python that is not there.
 _PROBE = "import ensurepip, ssl, sys, venv; print('%d.%d' % sys.version_info[:2], sys.executable)"
@@ -18,7 +21,12 @@ def find_interpreter(version: str) -> str | None:
     for command in _candidates(version):
         try:
             done = subprocess.run(
-                [*command, "-I", "-c", _PROBE], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30
+                [*command, "-I", "-c", _PROBE],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=30,
+                check=False,
             )
         except (OSError, subprocess.TimeoutExpired):
             continue
