@@ -12,7 +12,7 @@ from ..survey.findings import PORTAL, PORTAL_PATH, SERVER, WEB_TIER, plain, text
 from ..words.errors import ArcGISLoginError, ConfigurationError, SignInError
 from .dead_ends import dead_end
 from .look import Look
-from .ways import ANONYMOUS, ANYBODY, USER, Way, portal_way, server_way, told_way, web_tier_handler
+from .ways import ANONYMOUS, ANYBODY, USER, Way, certificate_way, portal_way, server_way, told_way, web_tier_handler
 
 if TYPE_CHECKING:
     from ..auth.sites import Root
@@ -121,12 +121,13 @@ class _SignIn:
         given = self._given
         if given.place is None:
             self._way = told_way(given, root)
-        self._web_tier = None
+        self._web_tier = handler = None
         if self._way is not None:
             handler = None if is_server and given.client_id is not None else self._way.handler
-            self._session.auth = _behind_current_user(given, root, handler) if self._has_current_user else handler
+            handler = _behind_current_user(given, root, handler) if self._has_current_user else handler
         elif given.password is not None or given.username is None:
-            self._web_tier = self._session.auth = web_tier_handler(given, root)
+            self._web_tier = handler = web_tier_handler(given, root)
+        self._session.auth = handler
 
     def _has_answer(self, root: Root, finding: Finding) -> bool:
         """Whether there is something to show to a web tier that was not shown yet; the next look then shows it."""
@@ -151,7 +152,9 @@ class _SignIn:
         if self._given.username is None:
             return self._nobody(site)
         if site.user is not None and self._given.cert_file is not None:
-            return site, Way("a client certificate (PKI)", self._session.auth, "the portal knows its holder already")
+            way = certificate_way(self._given, site.root, "the portal knows its holder already")
+            self._session.auth = way.handler
+            return site, way
         return self._by_password(site, look)
 
     def _by_password(self, site: Site, look: Look) -> tuple[Site, Way]:
@@ -240,7 +243,6 @@ def _session_of(given: Parameters) -> EsriSession:
         session: EsriSession = given.session
         return session
     session = EsriSession(**given.session_options)
-    session.auth = None  # a certificate brings a handler of its own, which is decided here
     if given.adapter is not None:
         if not hasattr(given.adapter, "items"):
             raise ConfigurationError("adapter= takes a dict from URL prefix to adapter.")

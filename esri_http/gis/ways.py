@@ -58,7 +58,8 @@ def told_way(given: Parameters, root: Root | None) -> Way | None:
     if given.client_id is not None:
         return _oauth_way(given, root)
     if given.cert_file is not None:
-        return _certificate_way(given, root)
+        # With user and password besides, the site is asked what these are for.
+        return certificate_way(given, root, "cert_file= was given") if given.username is None else None
     if given.kerberos:
         from ..auth.kerberos import EsriKerberosAuth
 
@@ -116,13 +117,11 @@ def _oauth_way(given: Parameters, root: Root | None) -> Way:
     return Way(name, handler, why, USER_OR_APP if given.client_secret else USER)
 
 
-def _certificate_way(given: Parameters, root: Root | None) -> Way | None:
-    """A client certificate; with user and password besides, the site is asked what these are for."""
-    if given.username is not None:
-        return None
+def certificate_way(given: Parameters, root: Root | None, why: str) -> Way:
+    """A client certificate, which the session shows."""
     from ..auth.pki import EsriPKIAuth
 
-    return Way("a client certificate (PKI)", EsriPKIAuth(url=str(root), referer=given.referer), "cert_file= was given")
+    return Way("a client certificate (PKI)", EsriPKIAuth(url=str(root), referer=given.referer), why)
 
 
 def portal_way(given: Parameters, root: Root) -> Way:

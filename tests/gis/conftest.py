@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -90,3 +91,12 @@ def authorizations(portal: EmbeddedPortal) -> list[str]:
 def paths(portal: EmbeddedPortal) -> list[str]:
     """What was asked for, in order."""
     return [f"{request.method} {request.path}" for request in portal.requests]
+
+
+def drops_to_zero(portal: EmbeddedPortal) -> bool:
+    """Whether all connections to `portal` are closed, soon."""
+    for _ in range(200):
+        if portal.open_connections() == 0:
+            return True
+        threading.Event().wait(0.01)
+    return False

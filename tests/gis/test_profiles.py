@@ -23,7 +23,7 @@ from esri_http.testing import OUT_OF_BAND, EmbeddedPortal, User
 from tests.auth.hosts import sign_in, stand_in
 from tests.support.browser import Browser
 
-from .conftest import ask_basic, paths
+from .conftest import ask_basic, drops_to_zero, paths
 
 
 class Vault:
@@ -32,6 +32,7 @@ class Vault:
     def __init__(self) -> None:
         self.held: dict[tuple[str, str], str] = {}
         self.locked = False
+        self.stored = 0
 
     def _check(self) -> None:
         if self.locked:
@@ -42,6 +43,7 @@ class Vault:
         return self.held.get((service, name))
 
     def set(self, service: str, name: str, secret: str) -> None:
+        self.stored += 1
         self._check()
         self.held[service, name] = secret
 
@@ -130,6 +132,19 @@ def test_a_locked_store_is_told_and_keeps_nothing(portal: EmbeddedPortal, with_v
     with pytest.raises(SecretStoreError, match="The vault is locked"):
         with_vault(portal.portal_url, "amy", "amys-secret", profile="x")
     assert not (home / ".arcgisprofile").exists()
+    assert drops_to_zero(portal)
+
+
+def test_the_path_of_a_certificate_is_kept_for_any_folder(
+    portal: EmbeddedPortal, with_vault: Any, ca: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    amy = ca.client("amy")
+    monkeypatch.chdir(Path(amy.cert_file).parent)
+    names = {"cert_file": Path(amy.cert_file).name, "key_file": Path(amy.key_file).name}
+    with_vault(portal.portal_url, "amy", "amys-secret", profile="x", **names)
+    monkeypatch.chdir(tmp_path)
+    assert (ProfileManager().get("x")["cert_file"], ProfileManager().get("x")["key_file"]) == (amy.cert_file, amy.key_file)
+    assert with_vault(None, profile="x").users.me.username == "amy"
 
 
 def test_a_stored_password_goes_to_no_other_site_and_for_no_other_user(
@@ -315,6 +330,18 @@ def test_a_refresh_token_that_is_rotated_is_kept_at_once(
         gis.session.get(portal.portal_url + "/sharing/rest/community/self", params={"f": "json"}).raise_for_error()
     assert "The new refresh token of profile x could not be stored: The vault is locked." in caplog.text
     assert gis.session.auth.refresh_token not in caplog.text
+
+
+def test_a_refresh_token_that_stays_is_not_stored_again_and_the_caller_hears_of_each_grant(
+    portal: EmbeddedPortal, with_vault: Any, vault: Vault, person: Any
+) -> None:
+    grants: list[Any] = []
+    gis = with_vault(portal.portal_url, client_id="app1", profile="x", on_token=grants.append, **person)
+    before = len(grants)
+    portal.tokens.revoke(gis.session.auth.token)
+    gis.session.get(portal.portal_url + "/sharing/rest/community/self", params={"f": "json"}).raise_for_error()
+    assert (before, len(grants)) == (1, 2)
+    assert vault.stored == 1
 
 
 def test_a_refresh_token_that_has_run_out_brings_the_person_back(

@@ -1,0 +1,138 @@
+"""Where the credentials of a `GIS` go: to its site, whatever else the session is used for, and only in the way meant."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from esri_http import GIS, ArcGISLoginError, BaseEsriAuth, NoTokenError, SignInError, TransportError
+from esri_http.gis.parameters import Parameters
+from esri_http.testing import OUT_OF_BAND, EmbeddedPortal, faults
+from tests.support.http_messages import Reply, json_reply
+from tests.support.pfx import pfx
+
+from .conftest import ask_basic
+
+JSON = {"f": "json"}
+
+
+def carried(portal: EmbeddedPortal) -> list[str]:
+    """The names of what requests carried by which somebody could be signed in."""
+    found = [dict(request.headers) for request in portal.requests]
+    return [name for fields in found for name in fields if name.lower() in ("authorization", "x-esri-authorization", "cookie")]
+
+
+@pytest.mark.parametrize("way", ["password", "token", "key", "app"])
+def test_a_token_goes_to_its_portal_and_the_servers_of_that_and_to_nobody_else(
+    portal: EmbeddedPortal, connect: Any, way: str
+) -> None:
+    portal.register_app("app1", "app1-secret")
+    gis: GIS = {
+        "password": lambda: connect("", "amy", "amys-secret"),
+        "token": lambda: connect(token=portal.issue_token("amy", referer="http")),
+        "key": lambda: connect(api_key=portal.issue_api_key("amy")),
+        "app": lambda: connect(client_id="app1", client_secret="app1-secret"),
+    }[way]()
+    assert gis.session.get(portal.layer_url, params=JSON).json()["name"] == "Places"
+    portal.clear()
+    with pytest.raises(NoTokenError):
+        gis.session.get(portal.standalone_layer_url, params=JSON)
+    assert portal.count(site="standalone") == len(portal.requests) > 0
+    assert carried(portal) == []
+
+
+def test_what_a_web_tier_takes_goes_to_no_other_one(portal: EmbeddedPortal, connect: Any) -> None:
+    ask_basic(portal, {"amy": "door"})
+    gis = connect("", "amy", "door")
+    portal.clear()
+    assert gis.session.get(portal.standalone_layer_url, params=JSON).status_code == 401
+    assert carried(portal) == []
+
+
+def test_the_password_for_an_apps_page_is_not_shown_to_a_web_tier(handler_peer: Any) -> None:
+    peer = handler_peer(lambda request: Reply(401, headers=[("WWW-Authenticate", "NTLM")]))
+    with pytest.raises(SignInError, match="NTLM cannot be used: it needs username= and password="):
+        GIS(peer.url_for("/server/rest/services"), "amy", "amys-secret", client_id="app1")
+    assert [request.headers.get("Authorization") for request in peer.requests] == [None, None]
+
+
+def test_a_site_that_answers_by_http_instead_is_named(handler_peer: Any, ca: Any) -> None:
+    plain = handler_peer(lambda request: json_reply({"isPortal": True}))
+    peer = handler_peer(lambda request: Reply(302, headers=[("Location", plain.url_for(request.target))]), tls=True)
+    with pytest.raises(SignInError, match="leads to http://127.0.0.1:.*give its address"):
+        GIS(peer.url_for("/portal"), "amy", "amys-secret", ca_bundles=ca.file)
+    assert {request.method for request in plain.requests} == {"GET"}
+
+
+# -- a sign-in is proved ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("keywords", [{}, {"client_id": "app1"}])
+@pytest.mark.parametrize("said", [{}, {"appInfo": {"appId": "app1"}}], ids=["nobody", "an app"])
+def test_a_user_who_signs_in_has_to_be_named(portal: EmbeddedPortal, connect: Any, keywords: Any, said: Any) -> None:
+    portal.register_app("app1", redirect_uris=[OUT_OF_BAND])
+    portal.portal_site.self_overrides = {"user": None, **said}
+    with pytest.raises(SignInError, match="does not say who is signed in"):
+        connect("", "amy", "amys-secret", **keywords)
+
+
+@pytest.mark.parametrize("answer", [faults.arcgis_error(499, "Token Required"), faults.status(403)], ids=["499", "403"])
+def test_a_server_that_lists_no_services_has_signed_nobody_in(portal: EmbeddedPortal, connect: Any, answer: Any) -> None:
+    portal.faults.add("/rest/services", answer)
+    with pytest.raises(ArcGISLoginError, match="does not take a handler of your own: (499: Token Required|HTTP 403)"):
+        connect(portal.standalone_url, custom_auth=BaseEsriAuth())
+
+
+def test_a_portal_that_fails_inside_of_its_answer_is_in_trouble(handler_peer: Any) -> None:
+    peer = handler_peer(lambda request: json_reply({"error": {"code": 500, "message": "No database"}}))
+    with pytest.raises(TransportError, match="500: No database. Try again later"):
+        GIS(peer.url_for("/portal"), "amy", "amys-secret")
+    assert len(peer.requests) == 1
+
+
+# -- settings get to where they count --------------------------------------------------------------------------------
+
+
+def test_channel_binding_can_be_switched_off(portal: EmbeddedPortal, connect: Any) -> None:
+    ask_basic(portal, {"amy": "door"})
+    assert connect("", "amy", "door", send_cbt=False).session.auth.send_cbt is False
+    assert connect("", "amy", "door").session.auth.send_cbt is True
+
+
+@pytest.mark.parametrize("how", ["proxy", "proxies", "proxy_host"])
+def test_a_proxy_by_any_of_its_names_is_used(portal: EmbeddedPortal, connect: Any, proxy_peer: Any, how: str) -> None:
+    proxy = proxy_peer()
+    ways = {
+        "proxy": {"proxy": proxy.url},
+        "proxies": {"proxies": {"https": proxy.url}},
+        "proxy_host": {"proxy_host": "127.0.0.1", "proxy_port": proxy.port},
+    }
+    connect(**ways[how])
+    assert proxy.tunnels == [portal.portal_url.partition("://")[2].partition("/")[0]]
+
+
+def test_a_proxy_without_a_port_is_at_80() -> None:
+    given = Parameters({"verify_cert": True}, {"proxy_host": "proxy.example"})
+    assert given.session_options["proxies"] == {"all": "http://proxy.example:80"}
+
+
+def test_a_users_password_is_not_that_of_the_certificate(portal: EmbeddedPortal, connect: Any, ca: Any, tmp_path: Any) -> None:
+    file = tmp_path / "amy.pfx"
+    file.write_bytes(pfx(ca.client("amy"), None))
+    assert connect("", "amy", "amys-secret", cert_file=file).users.me.username == "amy"
+
+
+def test_a_certificate_whose_holder_the_portal_knows_needs_no_password(portal: EmbeddedPortal, connect: Any, ca: Any) -> None:
+    for site in portal.sites:
+        site.web_tier = lambda request: "amy"
+    amy = ca.client("amy")
+    gis = connect("", "amy", cert_file=amy.cert_file, key_file=amy.key_file)
+    assert (gis.users.me.username, portal.count()) == ("amy", 1)
+    portal.server_site.web_tier = lambda request: None  # the federated server wants a token then
+    assert gis.session.get(portal.layer_url, params=JSON).json()["name"] == "Places"
+
+
+def test_no_limit_of_time_can_be_asked_for(portal: EmbeddedPortal, connect: Any) -> None:
+    assert connect(timeout=None).session.timeout == (None, None)
+    assert connect().session.timeout != (None, None)
