@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from copy import copy
 from typing import TYPE_CHECKING, Any, Callable
 
 from ..words.clock import SYSTEM_CLOCK, Clock
@@ -151,6 +150,8 @@ class _GivenTokenAuth(TokenAuth):
             return TravellingAuth(
                 self._site, self._router, wire, clock=self._given.clock, referer=self.referer_to_send(wire), legacy=self.legacy
             )
+        from copy import copy
+
         twin = copy(self)
         twin._given = self._given.without_renewal(wire)
         return twin

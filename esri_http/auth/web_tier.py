@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from copy import copy
 from typing import TYPE_CHECKING, Any
 
 from ..words.errors import ConfigurationError
@@ -98,6 +97,8 @@ class WebTierAuth(BaseEsriAuth):
 
     def for_workers(self) -> BaseEsriAuth:
         """See `BaseEsriAuth.for_workers`; by the ticket, the user or the certificate that a worker has of its own."""
+        from copy import copy
+
         return super().for_workers() if self.holds_secret else copy(self)
 
     @property

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-# Scheme, host and port with nothing that could be part of a password.
-_PLAIN_PLACE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?:\[[^\]@/]*\]|[^:@/\[\]\\]*)(?::[0-9]*)?(?=/|\?…|\Z)")
+# Scheme, host and port with nothing that could be part of a password. Compiled by the first URL that is shown.
+_PLAIN_PLACE = r"[A-Za-z][A-Za-z0-9+.-]*://(?:\[[^\]@/]*\]|[^:@/\[\]\\]*)(?::[0-9]*)?(?=/|\?…|\Z)"
 
 
 def redact_url(url: object) -> str:
@@ -16,7 +16,7 @@ def redact_url(url: object) -> str:
     text = str(url)
     cut = re.search(r"[?#]", text)
     shown = text if cut is None else text[: cut.start()] + "?…"
-    if _PLAIN_PLACE.match(shown) is None:
+    if re.match(_PLAIN_PLACE, shown) is None:
         shown = _without_userinfo(shown, text.count("@"))
     shown = "".join(character if character.isprintable() else "�" for character in shown)
     return shown if len(shown) <= 500 else shown[:500] + "…"
@@ -29,4 +29,4 @@ def _without_userinfo(text: str, marks: int) -> str:
         return text.rpartition("@")[2]
     authority, slash, path = rest.partition("/")
     bare = f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}"
-    return bare if authority.count("@") == marks and _PLAIN_PLACE.match(bare) else f"{scheme}://***"
+    return bare if authority.count("@") == marks and re.match(_PLAIN_PLACE, bare) else f"{scheme}://***"

@@ -28,6 +28,7 @@ def counted(bed: Bed, client: str, job: str, number: int = 1) -> int:
     if job == "get":
         # Over http the roots play no part: one of them instead of all saves most of what callgrind would have to follow.
         bed = bed._replace(setup=Setup(bed.setup.https, bed.setup.http, bed.setup.ca, bed.setup.ca))
+    bed.fresh(client, job)  # what this imports only when it needs it is compiled by now
     errors = bed.fresh(client, job, number, prefix=CALLGRIND, PYTHONHASHSEED="0")[1]
     found = COLLECTED.search(errors)
     if not found:

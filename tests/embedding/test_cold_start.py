@@ -27,7 +27,7 @@ NEVER = [
 MAY = {
     "import": set(),
     "session": {"pkgutil", "backports"},  # looking for zstd, before Python 3.14
-    "token": {"copy", "encodings.idna", "stringprep", "unicodedata"},  # connecting to a host by its name
+    "token": {"encodings.idna", "stringprep", "unicodedata"},  # connecting to a host by its name
     "sign-in": {"secrets"},
     "gis": set(),
 }
