@@ -324,6 +324,13 @@ def test_a_web_page_in_place_of_a_portal_is_told_as_such(handler_peer: Any) -> N
     assert {request.method for request in peer.requests} == {"GET"}
 
 
+def test_a_web_page_where_only_a_portal_would_answer_is_told_as_such(handler_peer: Any) -> None:
+    page = Reply(200, body=b"<html>Sign in</html>", headers=[("Content-Type", "text/html")])
+    peer = handler_peer(lambda request: page if "/sharing/" in request.target else Reply(404))
+    with pytest.raises(InteractionRequiredError, match="answers with a web page where a portal would answer"):
+        GIS(peer.url_for("/portal"))
+
+
 def test_a_redirect_to_a_sign_in_page_elsewhere_carries_nothing(handler_peer: Any) -> None:
     idp = handler_peer(lambda request: Reply(200, body=b"<html>IdP</html>", headers=[("Content-Type", "text/html")]))
     peer = handler_peer(lambda request: Reply(302, headers=[("Location", idp.url_for("/login"))]))

@@ -209,6 +209,13 @@ def test_an_app_is_signed_in_at_the_portal_of_a_federated_server(portal: Embedde
     assert not any(path.startswith(("GET /server/sharing", "POST /server")) for path in paths(portal))
 
 
+def test_a_users_password_for_an_app_is_asked_for_once_the_portal_is_known(portal: EmbeddedPortal, connect: Any) -> None:
+    portal.register_app("app1", redirect_uris=["urn:ietf:wg:oauth:2.0:oob"])
+    prompts: list[str] = []
+    connect(portal.layer_url, "amy", client_id="app1", prompt=lambda text: prompts.append(text) or "amys-secret")
+    assert prompts == [f"Enter password for amy at {portal.portal_url}: "]
+
+
 def test_an_app_is_nothing_that_a_stand_alone_server_knows(portal: EmbeddedPortal, connect: Any) -> None:
     with pytest.raises(SignInError, match="those know no OAuth: leave client_id= out"):
         connect(portal.standalone_url + "/rest/services", client_id="app1", client_secret="app1-secret")
