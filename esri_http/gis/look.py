@@ -40,11 +40,13 @@ class Look:
 
     `enter` is called with each root before it is asked, and with whether only a server can be there, to have the session sign
     in there as it should; `note` with what was asked, for people. `is_stranger`: nobody is to be signed in, so that a server's
-    word for its portal need not be believed.
+    word for its portal need not be believed. `is_lent`: the session is the caller's, and looks as it is set to; another one
+    looks without netrc.
     """
 
-    def __init__(self, session: EsriSession, enter: Enter, note: Note, is_stranger: bool) -> None:
+    def __init__(self, session: EsriSession, enter: Enter, note: Note, *, is_stranger: bool, is_lent: bool) -> None:
         self._session = session
+        self._is_lent = is_lent
         self._enter = enter
         self._note = note
         self._is_stranger = is_stranger
@@ -93,8 +95,10 @@ class Look:
 
     def _answer(self, root: Root, path: str, read: Callable[[Response], Finding]) -> tuple[Finding, Root]:
         """What answers at `path`, and the root of whoever did."""
+        drop = self._session.auth is None and not self._is_lent
+        ahead = LARGEST_ANSWER + 1
         try:
-            response = self._session.get(f"{root}{path}", params={"f": "json"}, stream=False, ahead=LARGEST_ANSWER + 1)
+            response = self._session.get(f"{root}{path}", {"f": "json"}, stream=False, ahead=ahead, drop_auth=drop)
         except TlsError as error:
             if "client certificate" not in str(error):
                 raise

@@ -83,7 +83,8 @@ class _SignIn:
         """Look, sign in, and have it proved."""
         start, is_server = self._start()
         is_stranger = self._given.username is None and (self._way is None or self._way.handler is None)
-        look = Look(self._session, self._enter, self._note, is_stranger)
+        is_lent = self._given.session is not None
+        look = Look(self._session, self._enter, self._note, is_stranger=is_stranger, is_lent=is_lent)
         root, finding = look.around(start, is_server)
         if finding.kind == WEB_TIER and self._has_answer(root, finding):
             root, finding = look.around(start, is_server)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from esri_http import GIS, ArcGISLoginError, BaseEsriAuth, NoTokenError, SignInError, TransportError
+from esri_http import GIS, ArcGISLoginError, BaseEsriAuth, EsriSession, NoTokenError, SignInError, TransportError
 from esri_http.gis.parameters import Parameters
 from esri_http.testing import OUT_OF_BAND, EmbeddedPortal, faults
 from tests.support.http_messages import Reply, json_reply
@@ -19,8 +19,8 @@ JSON = {"f": "json"}
 
 def carried(portal: EmbeddedPortal) -> list[str]:
     """The names of what requests carried by which somebody could be signed in."""
-    found = [dict(request.headers) for request in portal.requests]
-    return [name for fields in found for name in fields if name.lower() in ("authorization", "x-esri-authorization", "cookie")]
+    names = [name.lower() for request in portal.requests for name in dict(request.headers)]
+    return [name for name in names if name in ("authorization", "x-esri-authorization", "cookie")]
 
 
 @pytest.mark.parametrize("way", ["password", "token", "key", "app"])
@@ -48,6 +48,21 @@ def test_what_a_web_tier_takes_goes_to_no_other_one(portal: EmbeddedPortal, conn
     portal.clear()
     assert gis.session.get(portal.standalone_layer_url, params=JSON).status_code == 401
     assert carried(portal) == []
+
+
+@pytest.mark.parametrize("given", [("amy",), ("amy", "amys-secret"), ()])
+def test_a_look_takes_nothing_from_netrc(
+    portal: EmbeddedPortal, connect: Any, tmp_path: Any, given: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "netrc"
+    file.write_text("machine localhost login door password door\n")
+    file.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(file))
+    connect("", *given, prompt=lambda text: "amys-secret")
+    assert "authorization" not in carried(portal)
+    with EsriSession() as session:
+        connect(session=session)
+    assert carried(portal)[-1:] == ["authorization"]
 
 
 def test_the_password_for_an_apps_page_is_not_shown_to_a_web_tier(handler_peer: Any) -> None:
