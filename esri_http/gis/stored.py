@@ -48,8 +48,8 @@ class Profile:
 
     @property
     def has_refresh_token(self) -> bool:
-        """Whether the stored secret is a refresh token."""
-        return bool(self._held and self._held.secret and _keeps_refresh_token(self.parameters))
+        """Whether the sign-in goes by the stored secret, and that is a refresh token."""
+        return self._source is not None and _keeps_refresh_token(self.parameters)
 
     @property
     def note(self) -> tuple[str, str]:

@@ -1,7 +1,10 @@
-"""Whatever is given to `GIS(...)`, it ends promptly, and with an error of ours if it fails."""
+"""Whatever is given to `GIS(...)`, and whatever a site says, it ends promptly, and with an error of ours if it fails."""
 
 from __future__ import annotations
 
+import copy
+import io
+import pickle
 from typing import Any
 
 import pytest
@@ -10,6 +13,7 @@ from hypothesis import strategies as st
 
 from esri_http import GIS, EsriHttpError
 from esri_http.gis.parameters import KEYWORDS
+from tests.support.http_messages import Reply, json_reply
 
 # No name of these leads anywhere, so that nothing leaves this machine.
 _HOSTS = st.sampled_from(
@@ -20,9 +24,10 @@ _URLS = st.one_of(
     st.tuples(
         st.sampled_from(["http://", "https://", "HTTPS://", "//", "", "ftp://", "https:/", "javascript:"]), _HOSTS, _TEXT
     ).map("".join),
-    st.sampled_from(
-        ["pro", "home", "HOME ", "\x00", "https://", ":", "?", "#", "/portal", "C:\\portal", "a" * 5000 + ".invalid"]
-    ),
+    st.sampled_from([
+        "pro", "home", "HOME ", "'home'", '"pro"', "\x00", "https://", ":", "?", "#", "/portal", "C:\\portal",
+        "a" * 5000 + ".invalid",
+    ]),
     st.one_of(st.integers(), st.binary(max_size=5), st.lists(_TEXT, max_size=2)),
 )
 _VALUES = st.one_of(
@@ -70,3 +75,54 @@ def test_any_combination_of_parameters_is_an_error_of_ours(keywords: dict[str, A
 @pytest.mark.parametrize("value", [0, -1, "", "x", b"x", [], {}, 1.5, object()], ids=repr)
 def test_each_parameter_alone(name: str, value: Any) -> None:
     assert outcome("https://127.0.0.1:9/portal", {name: value}) != "connected"
+
+
+_WORDS = st.sampled_from([
+    "access", "appId", "appInfo", "authInfo", "canSignInArcGIS", "code", "currentVersion", "customBaseUrl", "details", "error",
+    "expires", "isPortal", "message", "owningSystemUrl", "portalName", "status", "supportsOAuth", "token", "tokenServicesUrl",
+    "urlKey", "user", "username",
+])  # fmt: skip
+_PARTS = st.one_of(
+    st.none(), st.booleans(), st.integers(0, 10**12), st.sampled_from([200, 403, 498, 499, 500]), _TEXT,
+    st.sampled_from(["http://127.0.0.1:9/portal", "https://evil.example/x", "http://[", "\x1b[31m", "error"]),
+)  # fmt: skip
+_OBJECTS = st.recursive(
+    st.dictionaries(_WORDS, _PARTS, max_size=5), lambda inner: st.dictionaries(_WORDS, st.one_of(_PARTS, inner), max_size=5)
+)
+_ANSWERS = st.one_of(
+    _OBJECTS, _OBJECTS.map(lambda said: {**said, "isPortal": True}), _OBJECTS.map(lambda said: {"currentVersion": 11, **said}),
+    st.lists(_PARTS, max_size=2),
+)  # fmt: skip
+_CREDENTIALS = st.sampled_from([
+    {}, {"username": "amy", "password": "hidden-one"}, {"token": "hidden-one"}, {"api_key": "hidden-one"},
+    {"client_id": "app", "client_secret": "hidden-one"}, {"client_id": "app", "username": "amy", "password": "hidden-one"},
+])  # fmt: skip
+
+
+@pytest.fixture
+def garbled(handler_peer: Any) -> Any:
+    """A site that answers each kind of question by what its `said` has for that."""
+
+    def answer(request: Any) -> Reply:
+        return json_reply(peer.said[2 if request.method == "POST" else "/rest/info" in request.target])
+
+    peer = handler_peer(answer)
+    return peer
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(said=st.tuples(_ANSWERS, _ANSWERS, _ANSWERS), keywords=_CREDENTIALS, path=st.sampled_from(["", "/rest/services"]))
+def test_whatever_a_site_says_is_an_error_of_ours_or_shown_harmlessly(
+    garbled: Any, said: Any, keywords: dict[str, str], path: str
+) -> None:
+    garbled.said = said
+    told, kept = io.StringIO(), b""
+    try:
+        with GIS(f"{garbled.url_for('/site')}{path}", set_active=False, retries=0, **keywords) as gis:
+            gis.explain(told)
+            shown = [repr(gis.users.me), gis.url, *repr(gis.properties).split("\n"), *told.getvalue().splitlines()]
+            kept = pickle.dumps(copy.deepcopy(gis.properties)) + pickle.dumps(gis)
+    except EsriHttpError as error:
+        shown = [str(error)]
+    assert [text for text in shown if not text.isprintable() or "hidden-one" in text] == []
+    assert b"hidden-one" not in kept

@@ -354,6 +354,16 @@ def test_a_refresh_token_that_has_run_out_brings_the_person_back(
     assert secret_of(vault, "x") not in (None, first)
 
 
+def test_a_code_that_is_refused_is_not_asked_for_again(portal: EmbeddedPortal, with_vault: Any, person: Any) -> None:
+    with_vault(portal.portal_url, client_id="app1", profile="x", **person)
+    portal.register_app("app2", redirect_uris=[OUT_OF_BAND])
+    prompts: list[str] = []
+    ask = {**person, "prompt": lambda text: prompts.append(text) or "no-such-code"}
+    with pytest.raises(ArcGISLoginError):
+        with_vault(None, client_id="app2", profile="x", **ask)
+    assert len(prompts) == 1
+
+
 def test_a_password_that_was_typed_for_an_app_is_kept(portal: EmbeddedPortal, with_vault: Any, vault: Vault) -> None:
     portal.register_app("app1", redirect_uris=[OUT_OF_BAND])
     prompts: list[str] = []
