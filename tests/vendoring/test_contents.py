@@ -164,7 +164,7 @@ def test_pip_wants_hashes_and_wheels() -> None:
 
 
 def test_no_source_of_others_is_in_the_folder_of_the_recipe() -> None:
-    recipe = {"__init__.py", "__main__.py", "archive.py", "bom.py", "folder.py", "package.py", "pins.py", "releases.py"}
-    recipe |= {"layer_pins.py", "layers.py", "renew.py"}
-    found = {path.relative_to(HERE).as_posix() for path in HERE.rglob("*") if "__pycache__" not in path.parts}
-    assert {name for name in found if not name.endswith((".txt", ".toml", ".md"))} == recipe
+    found = [path for path in HERE.rglob("*") if "__pycache__" not in path.parts]
+    assert [path.name for path in found if path.is_dir() or path.suffix not in (".py", ".txt", ".toml", ".md")] == []
+    # What was copied from elsewhere would be larger than any of ours.
+    assert max(len(path.read_text(encoding="utf-8").splitlines()) for path in found if path.suffix == ".py") < 100
