@@ -8,12 +8,15 @@ from typing import Any
 from ..options import SESSION_KEYWORDS, check_keywords
 from ..session import EsriSession
 from ..survey.addresses import HOME, PRO, read_address
+from ..words.clock import Clock
 from ..words.errors import ConfigurationError
 
 _TEXTS = (
     "url", "username", "password", "key_file", "client_id", "profile", "client_secret", "token", "api_key", "referer",
-    "refresh_token",
+    "refresh_token", "redirect_uri",
 )  # fmt: skip
+_CALLABLES = ("on_token", "open_browser", "prompt")
+_MOST_MINUTES = 10**8
 _OAUTH = ("redirect_uri", "on_token", "mfa_code", "accept_terms", "use_pkce", "open_browser", "prompt", "wait_seconds")
 _KERBEROS = (
     "mutual_authentication", "force_preemptive", "hostname_override", "delegate", "service", "sanitize_mutual_error_response",
@@ -63,6 +66,7 @@ class Parameters:
             self.values[name] = _text(name, self.values.get(name))
         if self.values.get("cert_file") == "":
             self.values["cert_file"] = None
+        _check_kinds(self)
         if self.profile is None:
             _check(self)
         else:
@@ -171,6 +175,24 @@ def _text(name: str, value: Any) -> Any:
     return value
 
 
+def _check_kinds(given: Parameters) -> None:
+    for name in _CALLABLES:
+        value = given.values.get(name)
+        if value is not None and not callable(value):
+            raise ConfigurationError(f"{name}= takes a function, not {type(value).__name__}.")
+    minutes = given.expiration
+    if minutes is not None and not (_is_number(minutes) and (minutes == -1 or 0 < minutes < _MOST_MINUTES)):
+        raise ConfigurationError("expiration= takes minutes greater than zero, or -1 for the longest that is allowed.")
+    if given.session is not None and not isinstance(given.session, EsriSession):
+        raise ConfigurationError(f"session= takes an EsriSession, not {type(given.session).__name__}.")
+    if given.clock is not None and not isinstance(given.clock, Clock):
+        raise ConfigurationError(f"clock= takes a Clock, not {type(given.clock).__name__}.")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
 def _check(given: Parameters) -> None:
     ways = [name for name in _WAYS if given.values.get(name) is not None]
     if len(ways) > 1:
@@ -178,8 +200,6 @@ def _check(given: Parameters) -> None:
     has_password = given.password is not None or given.username is not None
     if ways and ways[0] != "client_id" and given.password is not None:
         raise ConfigurationError(f"{ways[0]}= and password= are two ways to sign in; give one of them.")
-    if given.session is not None and not isinstance(given.session, EsriSession):
-        raise ConfigurationError(f"session= takes an EsriSession, not {type(given.session).__name__}.")
     if given.client_secret is not None and given.client_id is None:
         raise ConfigurationError("client_secret= needs client_id=.")
     if given.refresh_token is not None and given.client_id is None:

@@ -393,7 +393,14 @@ def test_nobody_to_ask_for_a_password_is_an_error(portal: EmbeddedPortal, connec
         ({"adapter": 5}, "adapter= takes a dict"),
         ({"session": object()}, "session= takes an EsriSession, not object"),
         ({"cert_file": "/no/such.pem"}, "/no/such.pem"),
-        ({"expiration": -5, "username": "amy", "password": "x"}, "expiration="),
+        ({"expiration": -5, "username": "amy", "password": "x"}, "expiration= takes minutes"),
+        ({"expiration": "60"}, "expiration= takes minutes"),
+        ({"expiration": True}, "expiration= takes minutes"),
+        ({"expiration": float("inf")}, "expiration= takes minutes"),
+        ({"client_id": "x", "prompt": 5}, "prompt= takes a function, not int"),
+        ({"client_id": "x", "on_token": "x"}, "on_token= takes a function, not str"),
+        ({"client_id": "x", "redirect_uri": 5}, "redirect_uri= as text, not as int"),
+        ({"clock": "x"}, "clock= takes a Clock, not str"),
     ],
 )
 def test_what_cannot_work_is_told_before_anything_is_sent(portal: EmbeddedPortal, keywords: Any, words: str) -> None:

@@ -71,6 +71,24 @@ def test_any_combination_of_parameters_is_an_error_of_ours(keywords: dict[str, A
     assert outcome("https://127.0.0.1:9/portal", keywords) != "connected"
 
 
+_SIGN_INS = st.sampled_from([
+    {}, {"username": "amy", "password": "amys-secret"}, {"username": "amy", "password": "amys-secret", "use_gen_token": True},
+    {"client_id": "app1"}, {"client_id": "app1", "username": "amy", "password": "amys-secret"},
+    {"client_id": "app1", "client_secret": "app1-secret"}, {"api_key": "x"},
+])  # fmt: skip
+
+
+@settings(max_examples=600, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(sign_in=_SIGN_INS, name=st.sampled_from([*_NAMES, "clock"]), value=_VALUES)
+@example(sign_in={"username": "amy", "password": "amys-secret"}, name="expiration", value=10**400)
+@example(sign_in={"username": "amy", "password": "amys-secret"}, name="expiration", value="60")
+@example(sign_in={"client_id": "app1"}, name="redirect_uri", value=5)
+@example(sign_in={"client_id": "app1", "client_secret": "app1-secret"}, name="on_token", value=5)
+def test_each_parameter_at_a_portal_that_answers(portal: Any, sign_in: dict[str, str], name: str, value: Any) -> None:
+    portal.register_app("app1", "app1-secret", redirect_uris=["urn:ietf:wg:oauth:2.0:oob"])
+    outcome(portal.portal_url, {**sign_in, "wait_seconds": 0.1, "timeout": 5, name: value})
+
+
 @pytest.mark.parametrize("name", sorted(_NAMES))
 @pytest.mark.parametrize("value", [0, -1, "", "x", b"x", [], {}, 1.5, object()], ids=repr)
 def test_each_parameter_alone(name: str, value: Any) -> None:
