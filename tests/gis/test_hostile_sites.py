@@ -6,6 +6,7 @@ import copy
 import io
 import json
 import pickle
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -104,7 +105,7 @@ def test_a_site_has_no_say_in_how_python_treats_its_properties(site: Any) -> Non
 def trickle() -> Iterator[bytes]:
     yield b'{"isPortal":true,'
     while True:
-        time.sleep(0.05)
+        threading.Event().wait(0.05)
         yield b" "
 
 
