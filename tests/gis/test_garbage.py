@@ -78,6 +78,7 @@ _SIGN_INS = st.sampled_from([
 ])  # fmt: skip
 
 
+@pytest.mark.filterwarnings("ignore::urllib3.exceptions.InsecureRequestWarning")
 @settings(max_examples=600, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(sign_in=_SIGN_INS, name=st.sampled_from([*_NAMES, "clock"]), value=_VALUES)
 @example(sign_in={"username": "amy", "password": "amys-secret"}, name="expiration", value=10**400)
