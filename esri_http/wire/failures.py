@@ -45,6 +45,8 @@ def translate(
 
     After the `deadline` of the call it is the deadline's fault, whatever broke. `proxy`: what the request went through.
     """
+    if isinstance(getattr(error, "url", None), str):
+        error.url = redact_url(error.url)  # type: ignore[attr-defined]  # Dask pickles causes, too
     if deadline is not None and not deadline.allows(0):
         return too_late(request, deadline)
     return _Translation(request, proxy).of(error)

@@ -70,6 +70,10 @@ def check_clean(error: EsriHttpError) -> None:
     for text in shown:
         assert SECRET not in text
         assert "OBJECTID" not in text
+    cause = error.__cause__
+    while cause is not None:  # Dask has exceptions pickled with theirs
+        assert SECRET not in repr(vars(cause))
+        cause = cause.__cause__ or cause.__context__
     packed = pickle.dumps(error)
     assert SECRET.encode() not in packed
     assert b"OBJECTID" not in packed
