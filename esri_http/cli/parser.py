@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import textwrap
 from importlib import import_module
 from typing import Any, NamedTuple
 
 from .._version import __version__
 from .statuses import listing
+from .terminal import tell, write
 
 PROGRAM = "esri-http"
 _DESCRIPTION = "A small, fast, safe HTTP client for Esri web GIS: ask, fetch, sign in, and find out why a sign-in fails."
@@ -30,7 +32,17 @@ class _Formatter(argparse.HelpFormatter):
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         lines = text.splitlines()
-        return "\n".join(line if line.startswith(" ") else textwrap.fill(line, width, initial_indent=indent) for line in lines)
+        return "\n".join(
+            line if line.startswith(" ") else textwrap.fill(line, width, initial_indent=indent, subsequent_indent=indent)
+            for line in lines
+        )
+
+
+class _Parser(argparse.ArgumentParser):
+    """Writes as the rest of the program does: whatever letters the stream knows, and with an error where it is full."""
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        (write if file is sys.stdout else tell)(message)
 
 
 _VERB = (
@@ -113,7 +125,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 def build(name: str) -> argparse.ArgumentParser:
     """The parser, with the arguments of the command `name` alone: nothing of the others has to be loaded."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         PROGRAM, None, _DESCRIPTION, f"{listing()}\n\nMore of a command: {PROGRAM} COMMAND --help",
         formatter_class=_Formatter, allow_abbrev=False,
     )  # fmt: skip

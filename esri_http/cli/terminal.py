@@ -58,10 +58,7 @@ def _escaped(letter: str) -> str:
 
 def write(text: str) -> None:
     """Print `text` as it is, whatever letters the output can show; others are escaped."""
-    stream = sys.stdout
-    if stream is not None:
-        encoding = stream.encoding or "utf-8"
-        stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+    _put(sys.stdout, text)
 
 
 def complain(problem: object) -> None:
@@ -70,12 +67,29 @@ def complain(problem: object) -> None:
 
 
 def tell(text: str) -> None:
-    """Write `text` to the error stream as it is."""
-    stream = sys.stderr
+    """Write `text` to the error stream as it is; where that cannot be written, the exit status has to say it all."""
+    try:
+        _put(sys.stderr, text)
+        if sys.stderr is not None:
+            sys.stderr.flush()
+    except OSError:
+        let_go_of(sys.stderr)
+
+
+def _put(stream: Any, text: str) -> None:
     if stream is not None:
         encoding = stream.encoding or "utf-8"
         stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
-        stream.flush()
+
+
+def let_go_of(stream: Any) -> None:
+    """What is still in the buffer of `stream` goes nowhere: Python would complain when it flushes at the end."""
+    try:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+    except (OSError, ValueError, AttributeError):
+        pass
 
 
 def ask(question: str, otherwise: str) -> str:

@@ -39,6 +39,19 @@ def test_the_help_of_a_command_is_printed(command: str) -> None:
     assert COMMANDS[command].description.split()[0] in done.out
 
 
+def test_help_is_printed_where_the_output_knows_few_letters() -> None:
+    done = run("portal", "--help", env={"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"})
+    assert (done.status, done.err) == (0, "")
+    assert "amy, bob and zo\\xeb" in done.out
+
+
+def test_paragraphs_of_a_group_are_indented_as_a_whole() -> None:
+    text = run("get", "--help", env={"COLUMNS": "60"}).out
+    lines = text.partition("signing in:\n")[2].partition("\n\n")[0].splitlines()
+    assert len(lines) > 3
+    assert all(line.startswith("  ") and len(line) <= 60 for line in lines)
+
+
 def test_the_version_is_that_of_the_package() -> None:
     assert run("--version").out == f"esri_http {__version__}\n"
 

@@ -22,6 +22,9 @@ from .support import Done, environment, run
 
 Peers = Callable[..., HandlerPeer]
 
+# As people have it: what cannot be written may show itself as late as at the end.
+BUFFERED = {"PYTHONUNBUFFERED": ""}
+
 
 def ended(done: Done, status: int, *words: str) -> None:
     """The run ended with `status`, and said why on one or two lines."""
@@ -84,14 +87,25 @@ def test_6_is_something_of_this_machine(portal: EmbeddedPortal, tmp_path: Path) 
     ended(run("get", portal.portal_url, "--proxy", "ftp://proxy.test"), 6, "ftp")
 
 
-def test_6_is_an_output_that_is_full(portal: EmbeddedPortal) -> None:
+@pytest.mark.parametrize("arguments", [["get", "/sharing/rest/info"], ["get", "/nothing", "-i"], ["--help"], ["--version"]])
+def test_6_is_an_output_that_is_full(arguments: list[str], portal: EmbeddedPortal) -> None:
     with open("/dev/full", "wb") as full:
         done = subprocess.run(
-            [sys.executable, "-m", "esri_http", "get", portal.portal_url + "/sharing/rest/info"],
-            stdout=full, stderr=subprocess.PIPE, env=environment(), timeout=20,
+            [sys.executable, "-m", "esri_http", *(portal.portal_url + text if text[0] == "/" else text for text in arguments)],
+            stdout=full, stderr=subprocess.PIPE, env=environment(BUFFERED), timeout=20,
         )  # fmt: skip
     assert done.returncode == 6
-    assert done.stderr.decode() == "esri-http: The output cannot be written: No space left on device.\n"
+    assert done.stderr.decode().splitlines()[-1] == "esri-http: The output cannot be written: No space left on device."
+
+
+@pytest.mark.parametrize("arguments, status", [(["--no-such"], 2), (["get", "http://[::1"], 2), (["profiles", "show", "no"], 6)])
+def test_the_status_stands_where_the_error_stream_is_full(arguments: list[str], status: int) -> None:
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "esri_http", *arguments],
+            stdout=subprocess.PIPE, stderr=full, env=environment(BUFFERED), timeout=20,
+        )  # fmt: skip
+    assert done.returncode == status
 
 
 def test_130_is_interrupted(portal: EmbeddedPortal) -> None:

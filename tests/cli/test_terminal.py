@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Callable
 
 from esri_http.testing import EmbeddedPortal, faults
-from tests.support.peers import HandlerPeer, Reply, json_reply
+from tests.support.faults import says
+from tests.support.peers import HandlerPeer, Reply, ScriptedPeer, json_reply
 
 from .support import Terminal, run
 
@@ -51,6 +53,25 @@ def test_header_fields_cannot_control_the_terminal(handler_peer: Peers) -> None:
         assert terminal.end() == 0
         assert "X-Odd: a" in terminal.seen
         assert "\x9b" not in terminal.seen
+
+
+def test_what_debug_shows_cannot_control_the_terminal(scripted_peer: Callable[..., ScriptedPeer]) -> None:
+    """Others, such as `http.client`, have the words of a server in their errors as they came."""
+    peer = scripted_peer(says(b"HTT\x1b[31m\x9b\r\n\r\n"))
+    with Terminal("get", peer.url, "--debug") as terminal:
+        assert terminal.end() == 5
+        assert "HTT�[31m" in terminal.seen
+        assert not set(terminal.seen) & set("\x1b\x9b")
+
+
+def test_an_explanation_has_no_lines_of_the_server(handler_peer: Peers) -> None:
+    site = {"isPortal": True, "name": "GIS", "access": "public", "user": {"username": "amy\x1b[31m\n  because  row\u202e"}}
+    peer = handler_peer(lambda request: json_reply(site) if "portals/self" in request.target else json_reply({}, status=404))
+    with Terminal("whoami", "--portal", peer.url, "--debug", "-v", env={"ESRI_HTTP_TOKEN": "a-token"}) as terminal:
+        assert terminal.end() == 0
+        assert " ms esri_http." in terminal.seen
+        assert not set(terminal.seen) & set("\x1b\u202e")
+        assert not re.search("^ *because *row", terminal.seen, re.MULTILINE)
 
 
 def test_bytes_that_are_no_text_stay_away_from_the_terminal(handler_peer: Peers) -> None:
