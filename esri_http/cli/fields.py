@@ -6,8 +6,6 @@ import argparse
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qsl
 
-from ..words.errors import LocalFileError
-
 if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
@@ -59,9 +57,7 @@ def local_file(path: str) -> Path:
     """A file that can be read, for a body; raises `LocalFileError` for any other."""
     from pathlib import Path
 
-    try:
-        with open(path, "rb"):
-            return Path(path)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise LocalFileError(f"The file {path} cannot be read: {reason}.", path=path) from error
+    from ..transfers.local import open_source
+
+    open_source(path)[0].close()
+    return Path(path)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, NamedTuple
 
-from ..words.errors import ConfigurationError, EsriHttpError, EsriHttpResponseError, LocalFileError
+from ..transfers.local import local_trouble
+from ..words.errors import ConfigurationError, EsriHttpError, EsriHttpResponseError
 from ..words.redaction import redact_url
 from .terminal import is_terminal, pretty, shown, write
 
@@ -99,6 +101,20 @@ def _indented(response: Response) -> str | None:
         return None
 
 
+def check_place(path: str | None) -> None:
+    """Raise `LocalFileError` where no file could be written at `path`, before something is sent whose answer would be lost."""
+    if path in (None, "-"):
+        return
+    place = os.path.realpath(str(path))
+    with local_trouble(place, "written"):
+        if os.path.isdir(place):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if not _is_special(place):
+            trial = _unfinished(place)
+            open(trial, "xb").close()
+            os.unlink(trial)
+
+
 @contextmanager
 def new_file(path: str) -> Iterator[IO[bytes]]:
     """A file to write that takes the place of `path` when all of it is there, and leaves nothing behind otherwise.
@@ -106,12 +122,12 @@ def new_file(path: str) -> Iterator[IO[bytes]]:
     What is no plain file (a device, a pipe) is written directly. Raises `LocalFileError`.
     """
     path = os.path.realpath(path)
-    try:
-        if os.path.exists(path) and not os.path.isfile(path):
+    with local_trouble(path, "written"):
+        if _is_special(path):
             with open(path, "wb") as file:
                 yield file
             return
-        unfinished = f"{path}.{os.urandom(4).hex()}.part"
+        unfinished = _unfinished(path)
         try:
             with open(unfinished, "xb") as file:
                 yield file
@@ -120,11 +136,14 @@ def new_file(path: str) -> Iterator[IO[bytes]]:
         except BaseException:
             _remove(unfinished)
             raise
-    except EsriHttpError:  # of the answer; a time-out is an OSError, too
-        raise
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise LocalFileError(f"The file {path} cannot be written: {reason}.", path=path) from error
+
+
+def _is_special(path: str) -> bool:
+    return os.path.exists(path) and not os.path.isfile(path)
+
+
+def _unfinished(path: str) -> str:
+    return f"{path}.{os.urandom(4).hex()}.part"
 
 
 def _take_permissions(old: str, new: str) -> None:

@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from ..words.errors import EsriHttpError, InteractionRequiredError
 from ..words.urls import split_url
-from .terminal import ask_unseen, is_terminal
+from .terminal import ask_unseen, is_terminal, read_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -27,14 +27,11 @@ PROFILE, PORTAL, USER = "ESRI_HTTP_PROFILE", "ESRI_HTTP_PORTAL", "ESRI_HTTP_USER
 PASSWORD, TOKEN, KEY = "ESRI_HTTP_PASSWORD", "ESRI_HTTP_TOKEN", "ESRI_API_KEY"
 # Where an API key of the environment is for, unless a portal is named.
 _ONLINE = "https://www.arcgis.com"
-_NOBODY = (
-    f"There is no terminal to ask on: give the password by --password-stdin or in {PASSWORD}, a code of the browser by hand."
-)
+_NOT_ASKED = f"Give the password by --password-stdin or in {PASSWORD}; the code of a browser is pasted on a terminal."
 _ENVIRONMENT = (
     f"Where none of these says who signs in, the environment does: {PROFILE}; or {TOKEN}; or {USER} with {PASSWORD}; or {KEY}"
     f" (for {PORTAL}, else for ArcGIS Online only). {PORTAL} is the default of --portal. With nothing at all, no sign-in."
 )
-_LONGEST_SECRET = 1 << 16
 
 
 class _NeverAnArgument(argparse.Action):
@@ -147,7 +144,7 @@ class SignIn:
         if self.anonymous:
             options = {"session": self.session()}
         elif "token" not in self.ways and "api_key" not in self.ways:
-            options["prompt"] = lambda prompt: ask_unseen(prompt, _NOBODY)
+            options["prompt"] = lambda prompt: ask_unseen(prompt, _NOT_ASKED)
         return GIS(site, set_active=False, **options)
 
 
@@ -271,8 +268,7 @@ def _secret_of_input(chosen: argparse.Namespace, what: str, option: str) -> str:
     """The first line of the input; on a terminal, asked for unseen."""
     if is_terminal(sys.stdin):
         return ask_unseen(f"Enter {what}: ", f"{option} reads {what} from the input.")
-    line = "" if sys.stdin is None else sys.stdin.readline(_LONGEST_SECRET)
-    secret = line.rstrip("\r\n")
+    secret = "" if sys.stdin is None else read_line(sys.stdin).rstrip("\r\n")
     if not secret:
         raise InteractionRequiredError(f"{option}: there is no line in the input.")
     return secret
@@ -282,4 +278,6 @@ def input_stream(chosen: argparse.Namespace, what: str) -> IO[bytes]:
     """The input as the body of a request; wrong usage where a secret is read from it."""
     if chosen.token_stdin or chosen.password_stdin or chosen.client_secret_stdin:
         chosen.parser.error(f"{what} reads the whole input, so the secret cannot come from there, too")
+    if sys.stdin is None:
+        chosen.parser.error(f"{what} reads the input, and there is none")
     return sys.stdin.buffer

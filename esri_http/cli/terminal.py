@@ -8,14 +8,22 @@ from __future__ import annotations
 import os
 import sys
 import unicodedata
-from typing import Any
+from typing import IO, TYPE_CHECKING, Any
 
-from ..words.errors import InteractionRequiredError
+from ..words.errors import ConfigurationError, InteractionRequiredError
 from .wording import in_options
+
+if TYPE_CHECKING:
+    from typing import Callable, TypeVar
+
+    _T = TypeVar("_T")
 
 # Control characters, marks that turn the direction of writing, halves of pairs, and what no font has.
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _DEEPEST_CODE = 0x10000
+_LONGEST_LINE = 1 << 16
+_NOBODY = "There is no terminal to ask on."
+_NOTHING = "Nothing was entered."
 
 
 def is_terminal(stream: Any) -> bool:
@@ -93,30 +101,50 @@ def let_go_of(stream: Any) -> None:
 
 
 def ask(question: str, otherwise: str) -> str:
-    """A line typed on the terminal; raises `InteractionRequiredError` with `otherwise` where there is nobody to ask."""
+    """A line typed on the terminal; `otherwise` says what to do where there is nobody to ask, or nothing is answered.
+
+    Raises `InteractionRequiredError`, and `ConfigurationError` for what is no text.
+    """
     if not is_terminal(sys.stdin):
-        raise InteractionRequiredError(otherwise)
+        raise InteractionRequiredError(f"{_NOBODY} {otherwise}")
     tell(question)
-    line = sys.stdin.readline()
+    line = read_line(sys.stdin)
     if not line.strip():
         tell("" if line else "\n")
-        raise InteractionRequiredError(f"Nothing was entered. {otherwise}")
+        raise InteractionRequiredError(f"{_NOTHING} {otherwise}")
     return line.strip()
 
 
 def ask_unseen(question: str, otherwise: str) -> str:
     """As `ask`, for a secret: what is typed is not shown. The terminal is found also where the input is a pipe."""
     if not _can_ask_unseen():
-        raise InteractionRequiredError(otherwise)
+        raise InteractionRequiredError(f"{_NOBODY} {otherwise}")
     import getpass
 
     try:
-        secret = getpass.getpass(question)
+        secret = _text(getpass.getpass, question)
     except EOFError:
+        tell("\n")
         secret = ""
     if not secret:
-        raise InteractionRequiredError(f"Nothing was entered. {otherwise}")
+        raise InteractionRequiredError(f"{_NOTHING} {otherwise}")
     return secret
+
+
+def read_line(stream: IO[str]) -> str:
+    """The next line of `stream`, empty at its end; raises `ConfigurationError` where it is no text."""
+    return _text(stream.readline, _LONGEST_LINE)
+
+
+def _text(read: Callable[[_T], str], what: _T) -> str:
+    try:
+        text = read(what)
+        text.encode()
+        return text
+    except UnicodeError:
+        pass  # which has what was typed in it
+    encoding = getattr(sys.stdin, "encoding", None) or "ASCII"
+    raise ConfigurationError(f"What was entered is no text in {encoding}, which is what the environment (LANG) says it is in.")
 
 
 def _can_ask_unseen() -> bool:

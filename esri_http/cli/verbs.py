@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import sign_in
 from .fields import Field, add_fields, has_format, local_file, plain_fields, upload_files
-from .output import Wanted, show
+from .output import Wanted, check_place, show
 
 if TYPE_CHECKING:
     import argparse
@@ -50,6 +50,7 @@ def run(chosen: argparse.Namespace) -> int:
     options["headers"] = _headers(chosen)
     include = chosen.command == "head" or chosen.include
     wanted = Wanted(include, chosen.raw, is_json, getattr(chosen, "output", None))
+    check_place(wanted.path)
     with sign_in.session_for(chosen, chosen.url) as session, _sent(session, chosen, options) as response:
         show(response, wanted)
     return 0
@@ -80,7 +81,12 @@ def _data(chosen: argparse.Namespace) -> Any:
     text: str = chosen.data
     if text == "@-":
         return sign_in.input_stream(chosen, "-d @-")
-    return local_file(text[1:]) if text.startswith("@") else text.encode()
+    if text.startswith("@"):
+        return local_file(text[1:])
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return chosen.parser.error("-d holds bytes that are no text; put them into a file, and give -d @FILE")
 
 
 def _headers(chosen: argparse.Namespace) -> dict[str, str]:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from io import FileIO
 from typing import TYPE_CHECKING, Any
 
-from ..words.errors import LocalFileError
+from ..words.errors import EsriHttpError, LocalFileError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,9 +19,9 @@ def local_trouble(path: str, what: str) -> Iterator[None]:
     """Raise `LocalFileError` for what the system says against `path`; `what`, such as "written", was to be done with it."""
     try:
         yield
+    except EsriHttpError:  # a time-out is an OSError, too
+        raise
     except (OSError, ValueError) as error:
-        if isinstance(error, LocalFileError):
-            raise
         raise local_error(path, what, error) from error
 
 

@@ -127,9 +127,20 @@ def test_nobody_is_asked_where_there_is_no_terminal(portal: EmbeddedPortal) -> N
     done = run("get", portal.layer_url, "--user", "amy")
     assert done.status == 3
     assert done.err.splitlines() == [
-        "esri-http: There is no terminal to ask on: give the password by --password-stdin or in ESRI_HTTP_PASSWORD, a code of"
-        " the browser by hand."
+        "esri-http: There is no terminal to ask on. Give the password by --password-stdin or in ESRI_HTTP_PASSWORD; the code of"
+        " a browser is pasted on a terminal."
     ]
+
+
+@pytest.mark.parametrize("errors", ["strict", "surrogateescape"])
+def test_a_password_that_is_no_text_is_told_and_neither_sent_nor_shown(errors: str, portal: EmbeddedPortal) -> None:
+    arguments = ("whoami", "--portal", portal.portal_url, "--user", "amy", "--password-stdin", "--debug")
+    done = run(*arguments, given=b"hush\xffhush\n", env={"PYTHONIOENCODING": f"utf-8:{errors}"})
+    assert (done.status, done.out) == (6, "")
+    assert done.err.splitlines()[-1].startswith("esri-http: What was entered is no text in utf-8")
+    assert "hush" not in done.err
+    assert "xff" not in done.err
+    assert portal.requests == []
 
 
 def test_an_app_signs_in_with_its_secret(portal: EmbeddedPortal) -> None:

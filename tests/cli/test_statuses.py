@@ -98,7 +98,7 @@ def test_6_is_an_output_that_is_full(arguments: list[str], portal: EmbeddedPorta
     assert done.stderr.decode().splitlines()[-1] == "esri-http: The output cannot be written: No space left on device."
 
 
-@pytest.mark.parametrize("arguments, status", [(["--no-such"], 2), (["get", "http://[::1"], 2), (["profiles", "show", "no"], 6)])
+@pytest.mark.parametrize("arguments, status", [(["--no-such"], 2), (["get", "http://[::1"], 2), (["profiles", "show", "x"], 6)])
 def test_the_status_stands_where_the_error_stream_is_full(arguments: list[str], status: int) -> None:
     with open("/dev/full", "wb") as full:
         done = subprocess.run(

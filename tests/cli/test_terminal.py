@@ -129,7 +129,21 @@ def test_an_empty_answer_is_no_secret(portal: EmbeddedPortal) -> None:
             terminal.wait_for("Enter the token: ")
             terminal.type(typed)
             assert terminal.end() == 3
-            assert "Nothing was entered." in terminal.seen
+            assert "\r\nesri-http: Nothing was entered. --token-stdin reads the token from the input.\r\n" in terminal.seen
+
+
+def test_what_is_typed_in_another_encoding_is_told(portal: EmbeddedPortal) -> None:
+    env = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    for question, *typed in [("User name: ", "zoë\n"), ("password for amy", "amy\n", "pässword\n")]:
+        with Terminal("login", portal.portal_url, env=env) as terminal:
+            terminal.wait_for("User name: ")
+            terminal.type(typed[0])
+            terminal.wait_for(question)
+            for text in typed[1:]:
+                terminal.type(text)
+            assert terminal.end() == 6
+            assert "What was entered is no text in" in terminal.seen
+            assert "Traceback" not in terminal.seen
 
 
 def test_ctrl_c_in_the_middle_of_an_answer_ends_the_program(portal: EmbeddedPortal) -> None:

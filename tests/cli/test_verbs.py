@@ -15,7 +15,7 @@ import pytest
 from esri_http.testing import EmbeddedPortal, faults, pattern_sha256
 from tests.support.peers import HandlerPeer, Reply, json_reply
 
-from .support import run
+from .support import PROGRAM, run
 
 Peers = Callable[..., HandlerPeer]
 
@@ -89,6 +89,26 @@ def test_data_may_be_a_file_or_the_input(handler_peer: Peers, tmp_path: Path) ->
     assert (last(peer).body, last(peer).headers["content-type"]) == (b"from the input", "x/y")
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with a name")
+def test_a_body_that_is_no_file_is_told_at_once(handler_peer: Peers, tmp_path: Path) -> None:
+    """Opening a pipe would wait for somebody who writes into it."""
+    os.mkfifo(tmp_path / "pipe")
+    for option in (f"-F=a=@{tmp_path / 'pipe'}", f"-d=@{tmp_path}"):
+        done = run("post", handler_peer(lambda request: json_reply({})).url, option)
+        assert (done.status, done.out) == (6, "")
+        assert "is not a file" in done.err
+
+
+def test_no_input_and_bytes_that_are_no_text_are_wrong_usage(handler_peer: Peers) -> None:
+    peer = handler_peer(lambda request: json_reply({}))
+    closed = ("-c", "import os, sys; sys.stdin = None; from esri_http.cli import main; sys.exit(main())")
+    for data, program, problem in [("@-", closed, "there is none"), ("\udcff", PROGRAM, "-d @FILE")]:
+        done = run("post", peer.url, "-d", data, program=program)
+        assert (done.status, done.out) == (2, "")
+        assert problem in done.err.splitlines()[-1]
+    assert peer.requests == []
+
+
 def test_header_fields_are_sent(handler_peer: Peers) -> None:
     peer = handler_peer(lambda request: json_reply({}))
     assert run("get", peer.url, "-H", "X-One: 1:2", "-H", "x-two:2").status == 0
@@ -141,6 +161,16 @@ def test_the_file_stays_as_it_was_where_the_answer_is_no_success(fault: Any, por
     assert done.status in (4, 5)
     assert file.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["image.tif"]
+
+
+def test_nothing_is_sent_where_the_answer_would_be_lost(handler_peer: Peers, tmp_path: Path) -> None:
+    peer = handler_peer(lambda request: json_reply({}))
+    for place in (tmp_path / "missing" / "file", tmp_path, tmp_path / ("x" * 250)):
+        done = run("delete", peer.url, "-o", str(place))
+        assert (done.status, done.out) == (6, "")
+        assert str(place) in done.err
+    assert peer.requests == []
+    assert os.listdir(tmp_path) == []
 
 
 def test_an_arcgis_error_is_one_line_of_the_error_stream(portal: EmbeddedPortal) -> None:

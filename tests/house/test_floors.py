@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "profiles": {"words", "profiles"},
     "survey": {"words", "messages", "wire", "auth", "pipeline", "", "survey"},
     "gis": {"words", "messages", "auth", "profiles", "survey", "", "gis"},
-    "cli": {"words", "messages", "auth", "profiles", "survey", "gis", "testing", "", "cli"},
+    "cli": {"words", "messages", "auth", "transfers", "profiles", "survey", "gis", "testing", "", "cli"},
     "testing": {"words", "testing"},
 }
 # What opens the door to users: the package, whose names stand on all floors, and the program.
