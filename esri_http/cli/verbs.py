@@ -57,8 +57,10 @@ def run(chosen: argparse.Namespace) -> int:
 
 
 def _sent(session: EsriSession, chosen: argparse.Namespace, options: dict[str, Any]) -> Response:
-    # The time for the whole call would end a long answer in the middle; the time of silence still counts.
-    return session.request(chosen.command.upper(), chosen.url, stream=True, deadline=None, **options)
+    # The time for a call is up to the head of the answer here; what is sent from a file or the input may take longer.
+    if "files" in options or not isinstance(options.get("data", b""), (bytes, list)):
+        options["deadline"] = None
+    return session.request(chosen.command.upper(), chosen.url, stream=True, **options)
 
 
 def _body(chosen: argparse.Namespace, fields: list[Field]) -> dict[str, Any]:

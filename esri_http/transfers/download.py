@@ -138,10 +138,14 @@ class _Download:
         connect, read = self._timeout
         if left is not None:
             read = left if read is None else min(read, left)
-        options = {**self._options, "timeout": (connect, read), "deadline": left}
+        # Where there is none for all of it, the session's deadline is one for the head of each answer.
+        deadline = self._session.deadline if left is None else left
+        options = {**self._options, "timeout": (connect, read), "deadline": deadline}
         try:
             answer: Response = self._session.request("GET", self._url, self._query, headers=headers, stream=True, **options)
         except DeadlineExceededError as error:
+            if left is None:
+                raise
             raise self._too_late() from error
         return answer
 

@@ -27,7 +27,8 @@ class TransferVerbs:
         `path` is text or a `pathlib.Path`. Into a folder (or what ends like one) the file goes under the name that the server
         gives it (RFC 6266), or else the last part of the URL; such a name is made harmless first. A file of that name is
         replaced, so give a folder of its own. `params` and `options` are those of `request` for one call (`headers`, `auth`,
-        `timeout` ...), but there is no `deadline` unless you give one: the read time-out watches over the silence.
+        `timeout` ...), but there is no `deadline` for all of it unless you give one: the read time-out watches over the
+        silence, and the session's deadline over the time until each answer begins.
 
         The file appears whole or not at all, and what was there before stays until then. The bytes gather in
         ``<path>.part``, with a note about them in ``<path>.part.json``. Where the connection breaks, the rest is asked for

@@ -16,6 +16,7 @@ from esri_http import __all__ as public_names
 from esri_http.cli.statuses import MEANINGS, status_of
 from esri_http.testing import EmbeddedPortal, faults
 from esri_http.words import errors
+from tests.support.faults import trickles
 from tests.support.peers import HandlerPeer, Reply, ScriptedPeer, json_reply
 
 from .support import Done, environment, run
@@ -76,6 +77,12 @@ def test_5_is_time_that_is_up(portal: EmbeddedPortal) -> None:
         ended(run("get", portal.portal_url + "/sharing/rest/info", "--timeout", "0.3"), 5)
     finally:
         never.set()
+
+
+def test_5_is_a_head_that_never_ends(scripted_peer: Callable[..., ScriptedPeer]) -> None:
+    brief = "import sys; from esri_http import session_settings as s; s.DEADLINE_SECONDS = 0.5"
+    program = ("-c", f"{brief}; from esri_http.cli import main; sys.exit(main())")
+    ended(run("get", scripted_peer(trickles(b"HTTP/1.1 200 OK\r\nX-Slow: ")).url, program=program), 5, "0.5 s")
 
 
 def test_6_is_something_of_this_machine(portal: EmbeddedPortal, tmp_path: Path) -> None:

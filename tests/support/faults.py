@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import socket
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -44,6 +45,26 @@ def says(data: Pieces, ending: Ending = Connection.wait) -> Script:
             ending(connection)
         except OSError:
             pass  # the client has had enough
+
+    return script
+
+
+def trickles(data: bytes) -> Script:
+    """A script: read one request, send `data`, and then a byte now and then, until the client goes."""
+
+    def script(connection: Connection) -> None:
+        connection.read_request()
+        connection.send(data)
+        connection.sock.settimeout(0.02)
+        while True:
+            try:
+                connection.send(b"x")
+                if not connection.sock.recv(1):
+                    return
+            except socket.timeout:
+                pass
+            except OSError:
+                return
 
     return script
 

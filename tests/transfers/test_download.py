@@ -28,7 +28,7 @@ from esri_http.words.errors import (
     ReadTimeoutError,
 )
 
-from ..support.faults import PATH, SECRET, check_clean
+from ..support.faults import PATH, SECRET, check_clean, trickles
 from ..support.http_messages import Reply, answer, chunk, head_bytes, json_reply
 from ..support.plumbing import Connection
 from ..support.sessions import idle_connections
@@ -322,6 +322,12 @@ class TestTime:
             client.download(peer.url, tmp_path / "f", deadline=0.2)
         assert files_in(tmp_path) == []
         assert len(peer.requests) == 1
+
+    def test_a_head_that_never_ends_is_ended_by_the_deadline_of_the_session(self, scripted_peer: Any, tmp_path: Path) -> None:
+        peer = scripted_peer(trickles(b"HTTP/1.1 200 OK\r\nX-Slow: "))
+        with EsriSession(deadline=0.2, retries=0) as client, pytest.raises(DeadlineExceededError, match=r"0\.2 s"):
+            client.download(peer.url, tmp_path / "f")
+        assert files_in(tmp_path) == []
 
     def test_a_silence_ends_by_the_read_timeout(self, scripted_peer: Any, client: EsriSession, tmp_path: Path) -> None:
         def script(connection: Connection) -> None:
