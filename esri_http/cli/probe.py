@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .statuses import DONE, FAILED
+from . import sign_in
+from .statuses import DONE, FAILED, NO_ANSWER
 from .terminal import pretty, shown, write
+from .wording import in_options
 
 if TYPE_CHECKING:
     import argparse
 
-    from ..survey.certificates import TlsFacts
+    from ..survey.certificates import CertificateFacts, TlsFacts
     from ..survey.survey import Survey
 
     _Row = tuple[str, list[str]]
@@ -23,33 +25,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the command."""
     parser.add_argument("url", metavar="URL", help="a portal, a server, or any page or resource of one")
     parser.add_argument("--json", action="store_true", help="print JSON, for scripts")
-    parser.add_argument("--ca-bundle", metavar="FILE", help="PEM file of CAs to trust besides those that are known")
-    parser.add_argument("--proxy", metavar="URL", help="the proxy to go through, such as http://proxy.example.com:8080")
-    parser.add_argument("--timeout", metavar="SECONDS", type=float, help="how long to wait for each answer (default: 10)")
+    sign_in.add_network_arguments(parser, "10")
 
 
 def run(chosen: argparse.Namespace) -> int:
-    """Probe, and print what was found; `DONE` where that is ArcGIS, or a sign-in in front of it, and else `FAILED`.
+    """Probe, and print what was found; the exit status is `DONE` where that is ArcGIS, or a sign-in in front of it.
 
-    Raises `InvalidUrlError` and `ConfigurationError`, before anything is printed.
+    Where there was no answer, it is `NO_ANSWER`, and else `FAILED`. Raises `InvalidUrlError` and `ConfigurationError`, before
+    anything is printed.
     """
     from ..survey.survey import survey
 
     found = survey(chosen.url, **_options(chosen))
     write(f"{pretty(found.as_dict())}\n" if chosen.json else table(found))
-    return DONE if found.is_arcgis else FAILED
+    if found.is_arcgis:
+        return DONE
+    return NO_ANSWER if found.asked[-1].status is None else FAILED
 
 
 def _options(chosen: argparse.Namespace) -> dict[str, Any]:
     from ..survey.survey import DEADLINE_SECONDS
 
-    options: dict[str, Any] = {}
-    if chosen.ca_bundle:
-        options["ca_bundles"] = chosen.ca_bundle
-    if chosen.proxy:
-        options["proxies"] = {"all": chosen.proxy}
+    options = sign_in.network_of(chosen)
     if chosen.timeout is not None:
-        options.update(timeout=chosen.timeout, deadline=max(DEADLINE_SECONDS, 3 * chosen.timeout))
+        options["deadline"] = max(DEADLINE_SECONDS, 3 * chosen.timeout)
     return options
 
 
@@ -67,7 +66,9 @@ def table(found: Survey) -> str:
     ]
     width = max(len(label) for label, _ in rows)
     lines = [
-        f"{'' if number else label:<{width}}{_GAP}{shown(text)}" for label, texts in rows for number, text in enumerate(texts)
+        f"{'' if number else label:<{width}}{_GAP}{shown(in_options(text))}"
+        for label, texts in rows
+        for number, text in enumerate(texts)
     ]
     return "".join(f"{line.rstrip()}\n" for line in lines)
 
@@ -102,10 +103,17 @@ def _tls(tls: TlsFacts | None) -> list[_Row]:
     rows: list[_Row] = [("TLS", [*lines, *tls.notes])]
     for certificate in tls.chain:
         names = "" if not certificate.names else f"for {', '.join(certificate.names)}"
-        dates = f"from {certificate.not_before} to {certificate.not_after}: {certificate.days_left} days left"
-        texts = [certificate.subject or "", f"issued by {certificate.issuer or '?'}", names, dates]
+        texts = [certificate.subject or "", f"issued by {certificate.issuer or '?'}", names, _dates(certificate)]
         rows.append(("certificate", [text for text in texts if text]))
     return rows
+
+
+def _dates(certificate: CertificateFacts) -> str:
+    left = certificate.days_left
+    if left is None:
+        return "cannot be read"
+    rest = f"{left} days left" if left >= 0 else "over"
+    return f"from {certificate.not_before} to {certificate.not_after}: {rest}"
 
 
 def _proxy(found: Survey) -> str:

@@ -65,12 +65,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_network_arguments(parser)
 
 
-def add_network_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options for the way to the server."""
+def add_network_arguments(parser: argparse.ArgumentParser, seconds: str = "10 and 60") -> None:
+    """Declare the options for the way to the server; `seconds` are the time-outs where none is given."""
     way = parser.add_argument_group("the way to the server")
     way.add_argument("--ca-bundle", metavar="FILE", help="CAs (PEM) to trust besides the public ones")
     way.add_argument("--proxy", type=_proxy, metavar="URL", help="http://host:port or socks5://host:port")
-    way.add_argument("--timeout", type=_seconds, metavar="SECONDS", help="to connect, and of silence; default: 10 and 60")
+    way.add_argument("--server-hostname", metavar="NAME", help="the name of a site that is addressed by IP")
+    way.add_argument("--timeout", type=_seconds, metavar="SECONDS", help=f"to connect, and of silence; default: {seconds}")
 
 
 def _proxy(text: str) -> str:
@@ -185,7 +186,7 @@ def network_of(chosen: argparse.Namespace) -> dict[str, Any]:
     """What the options say of the way to the server, as `EsriSession` and `GIS` take it."""
     network = {
         "ca_bundles": chosen.ca_bundle, "proxies": {"all": chosen.proxy} if chosen.proxy else None,
-        "timeout": chosen.timeout, "referer": getattr(chosen, "referer", None),
+        "timeout": chosen.timeout, "referer": getattr(chosen, "referer", None), "server_hostname": chosen.server_hostname,
     }  # fmt: skip
     return {name: value for name, value in network.items() if value is not None}
 

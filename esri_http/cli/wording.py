@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 _OPTIONS = {
+    "api_key": "--token-stdin",
     "ca_bundles": "--ca-bundle",
     "cert": "--cert",
     "cert_file": "--cert",
@@ -14,7 +15,9 @@ _OPTIONS = {
     "password": "--password-stdin",
     "profile": "--profile",
     "proxies": "--proxy",
+    "redirect_uri": "--redirect-uri",
     "referer": "--referer",
+    "server_hostname": "--server-hostname",
     "timeout": "--timeout",
     "token": "--token-stdin",
     "username": "--user",

@@ -132,4 +132,4 @@ def _why_not(refusal: CertificateError, chain: tuple[CertificateFacts, ...], nam
     last = chain[-1] if chain else None
     missing = None if last is None else last.subject if last.subject == last.issuer else last.issuer
     who = f", {missing}," if missing else ""
-    return f"its issuer{who} is not trusted here ({reason}); give the PEM file of that CA by ca_bundles= (--ca-bundle)"
+    return f"its issuer{who} is not trusted here ({reason}); give the PEM file of that CA by ca_bundles="

@@ -18,6 +18,7 @@ from esri_http.cli.probe import add_arguments, run
 from esri_http.testing import Answer, EmbeddedPortal, faults
 from esri_http.words.errors import CertificateFileError, ConfigurationError, InvalidUrlError
 
+from ..support.peers import Reply, json_reply
 from .helpers import check_anonymous
 
 Probe = Callable[..., "tuple[int, str]"]
@@ -79,9 +80,10 @@ def test_the_table_of_a_portal(probe: Probe, portal: EmbeddedPortal) -> None:
 def test_the_table_of_what_is_not_believed(probe: Probe, portal: EmbeddedPortal) -> None:
     status, text = probe(portal.server_url)
     lines = labelled(text)
-    assert status == 1
+    assert status == 5
     assert lines["found"][0] == "trouble"
-    assert "--ca-bundle" in lines["TLS"][1]
+    assert lines["found"][1].endswith("give the PEM file of its CA by --ca-bundle.")
+    assert lines["TLS"][1].endswith("give the PEM file of that CA by --ca-bundle")
     assert lines["sign-in"] == ["none is known"]
 
 
@@ -96,7 +98,7 @@ def test_a_federated_server_and_its_clock(probe: Probe, portal: EmbeddedPortal) 
 
 
 def test_json_is_whole_whatever_was_found(probe: Probe, portal: EmbeddedPortal) -> None:
-    for url, status in ((portal.portal_url, 0), (f"{portal.portal_url}x", 1), ("https://127.0.0.1:1/portal", 1)):
+    for url, status in ((portal.portal_url, 0), (f"{portal.portal_url}x", 1), ("https://127.0.0.1:1/portal", 5)):
         found, text = probe(url, "--json", "--ca-bundle", portal.ca_file)
         data = json.loads(text)
         assert (found, data["is_arcgis"]) == (status, status == 0)
@@ -153,24 +155,41 @@ def test_the_proxy_and_the_time_out_are_used(probe: Probe, portal: EmbeddedPorta
     assert len(proxy.tunnels) == 2
     peer = scripted_peer(lambda connection: connection.wait())
     status, text = probe(f"{peer.url}/portal", "--timeout", "0.2")
-    assert (status, "read time-out" in text) == (1, True)
+    assert (status, "read time-out" in text) == (5, True)
+
+
+def test_a_certificate_that_is_over_has_no_days_left(probe: Probe, ca: Any, handler_peer: Any) -> None:
+    peer = handler_peer(lambda request: Reply(404), tls=ca.expired("127.0.0.1"))
+    _, text = probe(peer.url, "--ca-bundle", ca.file)
+    assert labelled(text)["certificate"][-1].endswith("Z: over")
+
+
+def test_a_site_by_its_address_is_taken_by_its_name(probe: Probe, ca: Any, handler_peer: Any) -> None:
+    peer = handler_peer(lambda request: json_reply({"isPortal": True}), tls=ca.server("gis.example.com"))
+    status, text = probe(f"{peer.url}/portal", "--ca-bundle", ca.file, "--server-hostname", "gis.example.com")
+    assert (status, "trusted here" in labelled(text)["TLS"][0]) == (0, True)
+    status, text = probe(f"{peer.url}/portal", "--ca-bundle", ca.file)
+    assert (status, "by --server-hostname." in text) == (5, True)
 
 
 def test_what_cannot_be_probed_is_an_error_and_nothing_is_printed(
     probe: Probe, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    wrong: list[tuple[type[Exception], list[str]]] = [
+    wrong: list[tuple[type[BaseException], list[str]]] = [
         (InvalidUrlError, ["ftp://h.example"]),
         (ConfigurationError, ["https://amy:s3cret@h.example"]),
         (ConfigurationError, ["home"]),
-        (ConfigurationError, ["https://h.example", "--timeout", "0"]),
+        (SystemExit, ["https://h.example", "--timeout", "0"]),
+        (SystemExit, ["https://h.example", "--proxy", "http://amy:s3cret@proxy.test"]),
         (ConfigurationError, ["https://h.example", "--proxy", "ftp://proxy"]),
         (CertificateFileError, ["https://h.example", "--ca-bundle", str(tmp_path / "none")]),
     ]
     for kind, arguments in wrong:
         with pytest.raises(kind):
             probe(*arguments)
-        assert capsys.readouterr().out == ""
+        printed = capsys.readouterr()
+        assert printed.out == ""
+        assert "s3cret" not in printed.err
 
 
 def test_an_output_that_knows_few_letters_gets_them_escaped(
