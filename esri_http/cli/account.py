@@ -63,7 +63,7 @@ def _login(chosen: argparse.Namespace) -> None:
     if chosen.save:
         decided.ways["profile"] = chosen.save
     with decided.gis(None) as gis:
-        write(f"Signed in at {shown(gis.url)} as {_name(gis)}.\n" if not decided.anonymous else f"{_nobody(gis)}\n")
+        write(f"{_nobody(gis, True)}.\n" if decided.anonymous else f"Signed in at {shown(gis.url)} as {_name(gis)}.\n")
         _explain(chosen, gis)
     if name is not None:
         write(f"It is kept as the profile {name}.\n" if is_new or chosen.save else "")
@@ -80,7 +80,7 @@ def _who_am_i(chosen: argparse.Namespace) -> None:
             user: dict[str, Any] = {name: None if me is None else me.get(name) for name in _SHOWN_OF_USER}
             write(pretty({"url": gis.url, "version": gis.version, **user}) + "\n")
         else:
-            write(f"{_nobody(gis)}\n" if me is None else f"{_name(gis)} at {shown(gis.url)}\n")
+            write(f"{_nobody(gis, decided.anonymous)}\n" if me is None else f"{_name(gis)} at {shown(gis.url)}\n")
         _explain(chosen, gis)
 
 
@@ -163,8 +163,10 @@ def _name(gis: GIS) -> str:
     return shown(f"{me.username} ({more})" if more else str(me.username)).replace("\n", "�")
 
 
-def _nobody(gis: GIS) -> str:
-    return f"{_name(gis).capitalize()} at {shown(gis.url)}" if gis.session.auth else f"Nobody is signed in at {shown(gis.url)}"
+def _nobody(gis: GIS, anonymous: bool) -> str:
+    """Who it is where there is no user."""
+    who = "Nobody is signed in" if anonymous or not gis.session.auth else _name(gis).capitalize()
+    return f"{who} at {shown(gis.url)}"
 
 
 def _explain(chosen: argparse.Namespace, gis: GIS) -> None:

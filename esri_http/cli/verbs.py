@@ -28,15 +28,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             help="the body as it is: text (sent as JSON where it looks like it, else as a form), @FILE, or @- for the input",
         )  # fmt: skip
     else:
-        add_fields(parser, "a query parameter; what is too long for a URL goes out as POST")
+        add_fields(parser, f"a query parameter{'; what is too long for a URL goes out as POST' if command == 'get' else ''}")
     parser.add_argument("-H", "--header", action="append", default=[], metavar="'NAME: VALUE'", help="a header field")
     if command != "head":
         parser.add_argument("-o", "--output", metavar="FILE", help="write the answer into FILE, once all of it is there")
         parser.add_argument("-i", "--include", action="store_true", help="show status and header fields, too")
-    parser.add_argument(
-        "--raw", action="store_true",
-        help="show the answer byte by byte, and do not add f=json (it is added where URL and -F have no f, without -d)",
-    )  # fmt: skip
+    shown = "" if command == "head" else "show the answer byte by byte, and "
+    without = ", without -d" if command in _WITH_BODY else ""
+    help_of_raw = f"{shown}do not add f=json (it is added where URL and -F have no f{without})"
+    parser.add_argument("--raw", action="store_true", help=help_of_raw)
     sign_in.add_arguments(parser)
 
 

@@ -171,7 +171,15 @@ def test_the_explanation_says_why_and_names_options(portal: EmbeddedPortal) -> N
     assert done.status == 0
     assert "because      the site asks for no sign-in at the web tier" in done.out
     assert "OAuth, in a browser: --client-id" in done.out
+    assert "=\n" not in done.out
     assert SECRET not in done.out
+
+
+def test_who_signs_in_as_nobody_is_nobody(portal: EmbeddedPortal) -> None:
+    where = f"Nobody is signed in at {portal.portal_url}"
+    assert run("whoami", "--anonymous", "--portal", portal.portal_url).out == f"{where}\n"
+    assert run("whoami", "--portal", portal.portal_url).out == f"{where}\n"
+    assert run("login", "--anonymous", portal.portal_url).out == f"{where}.\n"
 
 
 def test_who_am_i_as_json(portal: EmbeddedPortal) -> None:
