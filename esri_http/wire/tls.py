@@ -24,6 +24,7 @@ _contexts: weakref.WeakValueDictionary[tuple[object, ...], ssl.SSLContext] = wea
 # The last few without an identity are kept, so that the next session does not parse all roots again.
 _kept: list[ssl.SSLContext] = []
 _MOST_KEPT = 4
+_NO_PEM = "it holds no PEM data"
 _lock = ProcessLock()
 
 
@@ -207,6 +208,8 @@ def _load_pem(context: ssl.SSLContext, path: str, certificate: ClientCertificate
             why = "the private key is encrypted and no password was given"
         elif isinstance(error, ssl.SSLError) and _looks_encrypted(certificate):
             why = "the password of the private key is wrong"
+        elif why == _NO_PEM and certificate.key is None and _holds(path, b"CERTIFICATE-----"):
+            why = "the private key is not in it, and no other file was given for that"
         files = path if certificate.key is None else f"{path} with {certificate.key}"
         raise CertificateFileError(f"The client certificate {files} cannot be used: {why}.", path=path) from None
 
@@ -219,16 +222,20 @@ def _first_certificate(path: str) -> bytes:
 
 
 def _looks_encrypted(certificate: ClientCertificate) -> bool:
+    return _holds(certificate.key or str(certificate.certificate), b"ENCRYPTED")
+
+
+def _holds(path: str, mark: bytes) -> bool:
     try:
-        with open(certificate.key or certificate.certificate, "rb") as file:
-            return b"ENCRYPTED" in file.read()
+        with open(path, "rb") as file:
+            return mark in file.read()
     except OSError:
         return False
 
 
 def _why(error: Exception) -> str:
     if isinstance(error, ssl.SSLError):
-        return error.reason or "it holds no PEM data"
+        return error.reason or _NO_PEM
     if isinstance(error, OSError):
         return error.strerror or "it cannot be read"
-    return "it holds no PEM data"
+    return _NO_PEM

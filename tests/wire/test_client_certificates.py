@@ -220,7 +220,7 @@ def broken(kind: str, folder: Path, ca: CertificateAuthority) -> tuple[Any, str]
         "missing certificate": ((str(folder / "no.pem"), amy.key_file), "No such file"),
         "missing key": ((amy.cert_file, str(folder / "no.pem")), "No such file"),
         "key of another": ((amy.cert_file, bob.key_file), "does not belong"),
-        "no key": (amy.cert_file, amy.cert_file),
+        "no key": (amy.cert_file, f"{amy.cert_file} cannot be used: the private key is not in it"),
         "encrypted without password": ((amy.cert_file, encrypted), "no password was given"),
         "encrypted in one file": (str(both), "no password was given"),
         "wrong password": ((amy.cert_file, encrypted, "s3cret-wrong"), "password of the private key is wrong"),
