@@ -6,11 +6,11 @@ import argparse
 import sys
 import textwrap
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from .._version import __version__
-from .statuses import listing
-from .terminal import tell, write
+from .statuses import WRONG_USAGE, listing
+from .terminal import shown, tell, write
 
 PROGRAM = "esri-http"
 _DESCRIPTION = "A small, fast, safe HTTP client for Esri web GIS: ask, fetch, sign in, and find out why a sign-in fails."
@@ -39,7 +39,13 @@ class _Formatter(argparse.HelpFormatter):
 
 
 class _Parser(argparse.ArgumentParser):
-    """Writes as the rest of the program does: whatever letters the stream knows, and with an error where it is full."""
+    """Writes as the rest of the program does: whatever letters the stream knows, and with an error where it is full.
+
+    Says what is wrong on two lines, without the usage, which is longer than what matters.
+    """
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(WRONG_USAGE, f"{self.prog}: {shown(message)}\nMore: {self.prog} --help\n")
 
     def _print_message(self, message: str, file: Any = None) -> None:
         (write if file is sys.stdout else tell)(message)
@@ -49,6 +55,7 @@ _VERB = (
     "The answer goes to the output: as it is into a pipe or file, and JSON indented on a terminal. An ArcGIS or HTTP error goes"
     " to the error stream, with exit status 4."
 )
+_MAY_BE_EMPTY = frozenset({"data", "referer"})
 COMMANDS = {
     "get": Command(
         "verbs", "send a GET and show the answer", f"Send a GET. {_VERB}",
@@ -120,7 +127,18 @@ COMMANDS = {
 def parse(arguments: list[str]) -> argparse.Namespace:
     """What `arguments` say; raises `SystemExit` after `--help` and for wrong usage."""
     name = next((argument for argument in arguments if not argument.startswith("-")), "")
-    return build(name).parse_args(arguments)
+    parser = build(name)
+    chosen, unknown = parser.parse_known_args(arguments)
+    # A script may fill an option from a variable: nothing in it is not the same as no option.
+    empty = next((name for name, value in vars(chosen).items() if value == "" and name not in _MAY_BE_EMPTY), None)
+    if empty is not None:
+        chosen.parser.error(f"nothing is given for {empty}")
+    if unknown:
+        # What stands behind the name of an option that is misspelt may be a secret.
+        names = (text.partition("=")[0] if text.startswith("--") else text[:2] for text in unknown if text.startswith("-"))
+        options = ", ".join(names)
+        chosen.parser.error(f"there is no option {options}" if options else "there are more arguments than it takes")
+    return chosen
 
 
 def build(name: str) -> argparse.ArgumentParser:

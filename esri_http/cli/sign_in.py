@@ -59,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     secret.add_argument("--token-stdin", action="store_true", help="by the token, or API key, in the first line of the input")
     secret.add_argument("--password-stdin", action="store_true", help="read the password from the first line of the input")
     secret.add_argument("--client-secret-stdin", action="store_true", help="read the secret of the app from there")
-    for name in ("--password", "--token", "--client-secret"):
+    for name in ("--password", "--token", "--client-secret", "--api-key"):
         group.add_argument(name, action=_NeverAnArgument, nargs="?", help=argparse.SUPPRESS)
     group.add_argument("--referer", metavar="TEXT", help="what tokens are bound to; default: http")
     add_network_arguments(parser)

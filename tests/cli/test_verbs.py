@@ -105,7 +105,7 @@ def test_no_input_and_bytes_that_are_no_text_are_wrong_usage(handler_peer: Peers
     for data, program, problem in [("@-", closed, "there is none"), ("\udcff", PROGRAM, "-d @FILE")]:
         done = run("post", peer.url, "-d", data, program=program)
         assert (done.status, done.out) == (2, "")
-        assert problem in done.err.splitlines()[-1]
+        assert problem in done.err.splitlines()[0]
     assert peer.requests == []
 
 
