@@ -6,7 +6,7 @@ import io
 import sys
 from typing import TYPE_CHECKING, Any
 
-from ..words.errors import ArcGISLoginError, NoTokenError
+from ..words.errors import ArcGISLoginError, NoTokenError, SecretStoreError
 from . import sign_in
 from .terminal import ask, pretty, shown, write
 from .wording import in_options
@@ -65,6 +65,8 @@ def _login(chosen: argparse.Namespace) -> None:
     with decided.gis(None) as gis:
         write(f"{_nobody(gis, True)}.\n" if decided.anonymous else f"Signed in at {shown(gis.url)} as {_name(gis)}.\n")
         _explain(chosen, gis)
+    if chosen.save and not is_new:
+        _check_secret(chosen.save)
     if name is not None:
         write(f"It is kept as the profile {name}.\n" if is_new or chosen.save else "")
     elif not decided.anonymous:
@@ -143,6 +145,15 @@ def _is_stored(name: str) -> bool:
     from ..profiles.manager import ProfileManager, ServerProfileManager
 
     return ProfileManager().exists(name) or ServerProfileManager().exists(name)
+
+
+def _check_secret(name: str) -> None:
+    """Raise `SecretStoreError` where the store cannot be asked for the secret of a profile that was there: it is not kept."""
+    from ..profiles.manager import stored
+
+    problem = stored(name)[1].secret_problem
+    if problem is not None:
+        raise SecretStoreError(problem, profile=name)
 
 
 def _check_site(chosen: argparse.Namespace, decided: SignIn, is_new_profile: bool = False) -> None:

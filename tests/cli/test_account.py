@@ -275,3 +275,7 @@ def test_a_profile_works_without_a_keyring_by_its_password_each_time(portal: Emb
     assert unasked.status == 3
     assert "keyring found nothing" in unasked.err
     assert (home / ".arcgisprofile").read_text() == stored
+    kept = run("login", portal.portal_url, "--save", "work", env={**env, **AS_AMY})
+    assert kept.status == 6
+    assert "keyring found nothing" in kept.err
+    assert "kept as" not in kept.out
