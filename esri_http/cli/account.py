@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .sign_in import SignIn
 
 _SHOWN_OF_USER = ("username", "fullName", "email", "role")
-_NOBODY_TO_ASK = "Say who signs in: --user NAME, --client-id ID, --cert FILE, or --token-stdin."
+_NOBODY_TO_ASK = "Say who signs in: --user NAME, --client-id ID, --cert FILE, --integrated, or --token-stdin."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -13,7 +13,7 @@ import sys
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any
 
-from ..words.errors import EsriHttpError, InteractionRequiredError
+from ..words.errors import EsriHttpError, InteractionRequiredError, SignInError
 from ..words.urls import split_url
 from .terminal import ask_unseen, is_terminal, read_line
 
@@ -52,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--user", metavar="NAME", help="by user name and password; the password is asked for")
     group.add_argument("--client-id", metavar="ID", help="by OAuth, as the app ID; alone: a person in the browser")
     group.add_argument("--redirect-uri", metavar="URI", help="where it ends: http://127.0.0.1:PORT/PATH; else a code is pasted")
+    group.add_argument("--integrated", action="store_true", help="as who is signed in here: by Windows, or by Kerberos")
     group.add_argument("--cert", metavar="FILE", help="by client certificate: PEM, or PFX")
     group.add_argument("--key", metavar="FILE", help="its key, where it is not in the same file")
     group.add_argument("--anonymous", action="store_true", help="do not sign in, whatever the environment says")
@@ -92,8 +93,9 @@ def _seconds(text: str) -> float:
 
 
 class SignIn:
-    """A sign-in that was decided on: `ways` are the parameters of `GIS` that say who, `portal` says where (`None`: at the
-    site of the URL), `network` is what `EsriSession` and `GIS` take both. Holds secrets, and shows none."""
+    """A sign-in that was decided on: `ways` are the parameters of `GIS` that say who (and `integrated`, for none of them),
+    `portal` says where (`None`: at the site of the URL), `network` is what `EsriSession` and `GIS` take both. Holds secrets,
+    and shows none."""
 
     def __init__(self, ways: dict[str, Any], portal: str | None, network: dict[str, Any], anonymous: bool) -> None:
         self.ways = ways
@@ -142,11 +144,16 @@ class SignIn:
 
         site = self.portal if self.portal is not None or "profile" in self.ways else url
         options = {**self.network, **self.ways}
+        integrated = options.pop("integrated", False)
         if self.anonymous:
             options = {"session": self.session()}
         elif "token" not in self.ways and "api_key" not in self.ways:
             options["prompt"] = lambda prompt: ask_unseen(prompt, _NOT_ASKED)
-        return GIS(site, set_active=False, **options)
+        gis = GIS(site, set_active=False, **options)
+        if integrated and not gis.session.auth:
+            with gis:
+                raise SignInError(f"{gis.url} asks for no integrated sign-in; give another, or none.", url=gis.url)
+        return gis
 
 
 def _nobody() -> Any:
@@ -193,8 +200,10 @@ def network_of(chosen: argparse.Namespace) -> dict[str, Any]:
 
 def _check(chosen: argparse.Namespace) -> None:
     ways = ("profile", "user", "client_id", "cert", "token_stdin", "password_stdin", "client_secret_stdin")
-    if chosen.anonymous and any(getattr(chosen, way) for way in ways):
+    if chosen.anonymous and (chosen.integrated or any(getattr(chosen, way) for way in ways)):
         chosen.parser.error("--anonymous goes with no other sign-in")
+    if chosen.integrated and any(getattr(chosen, way) for way in ways):
+        chosen.parser.error("--integrated goes with no other sign-in")
     if chosen.token_stdin and any(getattr(chosen, way) for way in ways[:4]):
         chosen.parser.error("--token-stdin is a sign-in of its own: it goes with --portal alone")
     if chosen.profile and chosen.command != "login" and any((chosen.portal, chosen.user, chosen.client_id, chosen.cert)):
@@ -234,7 +243,9 @@ def _explicit(chosen: argparse.Namespace, environment: Mapping[str, str]) -> dic
         ways, profile=chosen.profile, username=chosen.user, client_id=chosen.client_id, cert_file=chosen.cert,
         key_file=chosen.key, redirect_uri=chosen.redirect_uri,
     )  # fmt: skip
-    if chosen.token_stdin:
+    if chosen.integrated:
+        ways["integrated"] = True
+    elif chosen.token_stdin:
         ways["token"] = _secret_of_input(chosen, "the token", "--token-stdin")
     elif chosen.client_secret_stdin:
         ways["client_secret"] = _secret_of_input(chosen, "the secret of the app", "--client-secret-stdin")

@@ -9,7 +9,7 @@ from typing import Any, Optional
 
 import pytest
 
-from esri_http.testing import EmbeddedPortal
+from esri_http.testing import Answer, EmbeddedPortal
 from tests.support.certificates import CertificateAuthority
 from tests.support.peers import HandlerPeer, json_reply
 from tests.support.proxies import ProxyPeer
@@ -188,3 +188,23 @@ def test_a_profile_goes_with_no_other_sign_in(portal: EmbeddedPortal) -> None:
         done = run("get", portal.layer_url, "--profile", "work", *more)
         assert (done.status, portal.requests) == (2, [])
         assert "--profile says where and who" in done.err
+
+
+def test_who_is_signed_in_here_is_shown_to_who_asks_and_nobody_else_is_asked(portal: EmbeddedPortal) -> None:
+    portal.portal_site.gate = lambda request: Answer(401).add("WWW-Authenticate", "Negotiate")
+    try:
+        done = run("get", portal.portal_url, "--integrated", env={"KRB5CCNAME": "FILE:/nowhere"})
+    finally:
+        portal.portal_site.gate = None
+    assert (done.status, done.out) == (3, "")
+    assert "Kerberos cannot be used" in done.err
+
+
+def test_who_is_signed_in_here_is_nobody_where_no_web_tier_asks(portal: EmbeddedPortal) -> None:
+    for command in (("get", portal.portal_url + "/sharing/rest/info"), ("login", portal.portal_url)):
+        done = run(*command, "--integrated")
+        assert (done.status, done.out) == (3, "")
+        assert "asks for no integrated sign-in" in done.err
+        done = run(*command, "--integrated", "--user", "amy")
+        assert (done.status, done.out) == (2, "")
+        assert "goes with no other" in done.err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,11 @@ import pytest
 
 from esri_http import GIS, ArcGISLoginError, SignInError, TlsError
 
+from ..cli.support import run as command
 from ..support.pfx import SECRET, pfx
 from .apache import Apache
 from .people import CERTIFICATE_USER, DOMAIN, PASSWORDS, REALM, USER
+from .people import GIS as HOST
 from .support import need_kerberos
 
 pytestmark = [pytest.mark.real_server("apache"), pytest.mark.usefixtures("names", "no_ticket")]
@@ -101,6 +104,21 @@ print("Logged in as: " + gis.properties.user.username)
 """
     assert run(example, apache.portal("iwa").portal_url, capsys) == "Logged in as: amy\n"
     assert count() == [401, 200]
+
+
+def test_the_command_line_takes_who_is_signed_in_here(
+    apache: Apache, ticket: Callable[..., Any], kerberos: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticket(USER, PASSWORDS["krb"])
+    monkeypatch.setenv("HOME", str(tmp_path))
+    portal = apache.portal("krb").portal_url.replace(HOST, "127.0.0.1")
+    way = ("--ca-bundle", apache.bed.ca.file, "--server-hostname", HOST)
+    community = f"{portal}/sharing/rest/community/self"
+    assert command("get", community, *way).status == 4
+    signed_in = command("get", community, "--portal", portal, "--integrated", *way)
+    assert (signed_in.status, json.loads(signed_in.out)["username"]) == (0, "amy")
+    assert command("login", portal, "--integrated", "--save", "iwa", *way).status == 0
+    assert command("whoami", "--profile", "iwa", *way).out.startswith("amy ")
 
 
 # -- every web tier --------------------------------------------------------------------------------------------------
