@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -30,6 +32,8 @@ def run(chosen: argparse.Namespace) -> int:
     """Run the command; returns the exit status. Raises `MissingPackageError` where there is no portal."""
     with _there():
         from ..testing.run import run as run_portal
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # one of the users has a letter that not every output knows
     if chosen.command == "portal":
         return run_portal(chosen)
     from ..demo import run as run_demo

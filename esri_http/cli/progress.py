@@ -29,7 +29,7 @@ def progress(path: str) -> Iterator[Show | None]:
     if not is_terminal(sys.stderr):
         yield None
         return
-    bar = _bar(shown(os.path.basename(path)).replace("\n", " "))
+    bar = _bar(shown(os.path.basename(os.path.abspath(path))).replace("\n", " "))
     try:
         yield bar.show
     finally:

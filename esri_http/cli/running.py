@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 
 from ..words.errors import EsriHttpError
@@ -27,11 +28,11 @@ def run(arguments: list[str]) -> int:
             status = status_of(error)
         if sys.stdout is not None:
             sys.stdout.flush()  # a closed pipe shows itself here at the latest
-    except BrokenPipeError:
-        let_go_of(sys.stdout)
-        status = CLOSED_PIPE
     except OSError as error:  # of the output; what is read or connected to has errors of ours
         let_go_of(sys.stdout)
+        # A pipe that nobody reads any more is an invalid argument to Windows.
+        if isinstance(error, BrokenPipeError) or (sys.platform == "win32" and error.errno == errno.EINVAL):
+            return CLOSED_PIPE
         _explain(f"The output cannot be written: {error.strerror or error}.", is_debug)
         status = LOCAL
     return status

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import signal
+import sys
 import threading
 from types import FrameType
 
@@ -15,13 +16,29 @@ _TICK = 0.5
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the command."""
-    parser.add_argument("--port", type=int, default=0, metavar="N", help="port of the portal; its servers take the next two")
+    parser.add_argument("--port", type=_port, default=0, metavar="N", help="port of the portal; its servers take the next two")
     parser.add_argument("--host", default="localhost", help="localhost (default), 127.0.0.1 or ::1")
     parser.add_argument("--http", action="store_true", help="no TLS")
     parser.add_argument(
         "--user", action="append", default=[], metavar="NAME:PASSWORD", help="who may sign in, instead of amy, bob and zoë"
     )
-    parser.add_argument("--minutes", type=float, default=60.0, metavar="N", help="life of a token for which no time is asked")
+    parser.add_argument("--minutes", type=_minutes, default=60.0, metavar="N", help="life of a token for which none is asked")
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) < 65534):
+        raise argparse.ArgumentTypeError("a port is a number from 0 (any) to 65533")
+    return int(text)
+
+
+def _minutes(text: str) -> float:
+    try:
+        minutes = float(text)
+    except ValueError:
+        minutes = 0.0
+    if not 0.0 < minutes < 1e7:
+        raise argparse.ArgumentTypeError("minutes, greater than zero")
+    return minutes
 
 
 def run(args: argparse.Namespace) -> int:
@@ -35,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
             _describe(portal)
             serve_until_interrupted()
     except OSError as error:
-        print(f"The portal could not be started on {args.host} port {args.port or '(any)'}: {error}")
+        print(f"The portal could not be started on {args.host} port {args.port or '(any)'}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("Stopped.")

@@ -12,7 +12,7 @@ from esri_http import __version__
 from esri_http.cli.parser import COMMANDS, parse
 from esri_http.cli.statuses import MEANINGS
 
-from .support import run
+from .support import Terminal, run
 
 
 def test_the_help_lists_commands_and_exit_statuses() -> None:
@@ -43,6 +43,14 @@ def test_help_is_printed_where_the_output_knows_few_letters() -> None:
     done = run("portal", "--help", env={"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"})
     assert (done.status, done.err) == (0, "")
     assert "amy, bob and zo\\xeb" in done.out
+
+
+def test_the_portal_says_who_may_sign_in_where_the_output_knows_few_letters() -> None:
+    env = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    with Terminal("portal", env=env) as terminal:
+        assert "zo\\xeb" in terminal.wait_for("Stop with Ctrl-C")
+        terminal.type("\x03")
+        assert terminal.end() == 0
 
 
 def test_paragraphs_of_a_group_are_indented_as_a_whole() -> None:

@@ -69,6 +69,12 @@ def test_a_narrow_terminal_has_one_line_of_progress(portal: EmbeddedPortal, tmp_
         assert max(map(len, shown)) == 19
 
 
+def test_progress_into_a_folder_is_under_its_name(portal: EmbeddedPortal, tmp_path: Path) -> None:
+    with Terminal("download", image(portal), f"{tmp_path}{os.sep}", program=WITHOUT_TQDM) as terminal:
+        assert terminal.end() == 0
+        assert f"\r{tmp_path.name}: " in terminal.seen
+
+
 @pytest.mark.parametrize("bar", BARS)
 def test_progress_is_no_part_of_the_output(bar: str, portal: EmbeddedPortal, tmp_path: Path) -> None:
     target = str(tmp_path / "image.tif")

@@ -14,7 +14,7 @@ import threading
 import pytest
 
 from esri_http.testing import EmbeddedPortal, User
-from esri_http.testing.run import add_arguments
+from esri_http.testing.run import add_arguments, serve
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -200,4 +200,12 @@ def test_the_program_says_so_when_its_port_is_taken(portal, capsys):
     add_arguments(parser)
     port = portal.portal_url.rpartition(":")[2].partition("/")[0]
     assert run(parser.parse_args(["--port", port, "--http"])) == 1
-    assert "could not be started" in capsys.readouterr().out
+    assert "could not be started" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--port=65534", "--port=-1", "--port=x", "--minutes=nan", "--minutes=0"])
+def test_a_portal_that_cannot_be_is_wrong_usage(option, capsys):
+    with pytest.raises(SystemExit) as caught:
+        serve([option])
+    assert caught.value.code == 2
+    assert f"argument {option.partition('=')[0]}" in capsys.readouterr().err
