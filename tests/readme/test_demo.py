@@ -17,3 +17,4 @@ def test_the_demo_signs_in_every_way_and_says_so() -> None:
     assert [row[: len(case.scheme)] for row, case in zip(rows, CASES)] == [case.scheme for case in CASES]
     assert all(row.split()[-2] == "355" for row in rows[: len(CASES)])
     assert f"All {len(CASES)} worked." in done.stdout
+    assert done.stderr == ""
