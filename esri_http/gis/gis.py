@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from .. import env
 from ..auth.sites import online_environment
-from ..survey.findings import plain
 from ..words.errors import ArcGISLoginError, ConfigurationError, EsriHttpError, InteractionRequiredError, SignInError
 from ..words.forks import ProcessLock
+from ..words.redaction import plain
 from ..words.urls import split_url
 from .parameters import Parameters
 from .properties import Properties

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..survey.findings import plain
+from ..words.redaction import plain
 
 if TYPE_CHECKING:
     from .gis import GIS

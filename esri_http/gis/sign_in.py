@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..auth.token_services import service_of_server
 from ..session import EsriSession
 from ..survey.addresses import read_address
-from ..survey.findings import PORTAL, PORTAL_PATH, SERVER, WEB_TIER, plain, text_in
+from ..survey.findings import PORTAL, PORTAL_PATH, SERVER, WEB_TIER, text_in
 from ..words.errors import ArcGISLoginError, ConfigurationError, SignInError
+from ..words.redaction import plain
 from .dead_ends import dead_end
 from .look import Look
 from .ways import ANONYMOUS, ANYBODY, USER, Way, certificate_way, portal_way, server_way, told_way, web_tier_handler

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..survey.findings import plain
+from ..words.redaction import plain
 from .properties import Properties
 
 if TYPE_CHECKING:

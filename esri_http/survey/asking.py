@@ -14,9 +14,8 @@ from ..wire.certificate_chain import Handshake, read_handshake, without_checks
 from ..wire.transport import SendOptions
 from ..words.clock import Deadline
 from ..words.errors import EsriHttpError, RedirectError, TooManyRedirectsError
-from ..words.redaction import redact_url
+from ..words.redaction import plain, redact_url
 from ..words.urls import split_url
-from .findings import plain
 
 if TYPE_CHECKING:
     from ..messages.response import Response

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..wire.certificate_chain import Handshake, read_certificate
 from ..words.errors import CertificateError, EsriHttpError, TlsError
-from .findings import plain
+from ..words.redaction import plain
 
 if TYPE_CHECKING:
     from ..words.origins import Origin

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..auth.sign_in_pages import Page
 from ..auth.token_services import portal_service, service_of_server
 from ..words.errors import EsriHttpError, SignInError
-from ..words.redaction import redact_url
-from .findings import plain, text_in
+from ..words.redaction import plain, redact_url
+from .findings import text_in
 
 if TYPE_CHECKING:
     from ..auth.sites import Root

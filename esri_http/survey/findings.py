@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..auth.challenges import challenges_of
 from ..auth.pki import certificate_complaint
 from ..words.errors import InvalidJsonError
-from ..words.redaction import redact_url
+from ..words.redaction import plain, redact_url
 
 if TYPE_CHECKING:
     from ..messages.response import Response
@@ -29,7 +29,6 @@ LARGEST_ANSWER = 4 * 1024 * 1024
 
 # Deeper ones would break whatever walks through them (copies, pickles); real ones are a fifth of it.
 _DEEPEST_ANSWER = 50
-_LONGEST_TEXT = 200
 # With these codes a portal says that it tells strangers nothing: it is one all the same.
 _PRIVATE_CODES = frozenset({401, 403, 498, 499})
 _PORTAL_WORDS = frozenset({"isPortal", "portalName", "portalHostname", "portalMode", "supportsOAuth", "urlKey"})
@@ -114,13 +113,6 @@ def named(schemes: tuple[str, ...]) -> str:
     """Schemes as people write them."""
     names = {"ntlm": "NTLM"}
     return ", ".join(names.get(scheme, f"{scheme.title():.40}") for scheme in schemes[:10])
-
-
-def plain(value: object, longest: int = _LONGEST_TEXT) -> str:
-    """`value` as text that can be shown: printable, on one line, at most `longest` characters."""
-    text = str(value)[: longest + 1]
-    text = "".join(letter if letter.isprintable() else "�" for letter in text)
-    return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def text_in(fields: dict[str, Any], *path: str) -> str | None:

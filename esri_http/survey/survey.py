@@ -9,7 +9,7 @@ from ..auth.challenges import Challenge, challenges_of
 from ..auth.oauth_app import OOB
 from ..session import EsriSession
 from ..words.errors import ConfigurationError, ConnectError, ConnectTimeoutError, ProxyError, TlsError
-from ..words.redaction import redact_url
+from ..words.redaction import plain, redact_url
 from .addresses import Address, read_address
 from .asking import LONGEST_WORDS, Asked, Asker
 from .certificates import TlsFacts, read_tls
@@ -25,7 +25,6 @@ from .findings import (
     TROUBLE,
     WEB_TIER,
     Finding,
-    plain,
     read_portal,
     read_server,
 )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..auth.digest_challenges import choose_space
 from ..auth.tickets import local_ticket, missing_for_kerberos, missing_for_ntlm
-from .findings import plain
+from ..words.redaction import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

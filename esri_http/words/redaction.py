@@ -1,9 +1,10 @@
-"""URLs as they may be shown: in errors, logs and reprs."""
+"""URLs, and what others say, as they may be shown: in errors, logs and reprs."""
 
 from __future__ import annotations
 
 import re
 
+_LONGEST_URL = 500
 # Scheme, host and port with nothing that could be part of a password. Compiled by the first URL that is shown.
 _PLAIN_PLACE = r"[A-Za-z][A-Za-z0-9+.-]*://(?:\[[^\]@/]*\]|[^:@/\[\]\\]*)(?::[0-9]*)?(?=/|\?…|\Z)"
 
@@ -18,8 +19,14 @@ def redact_url(url: object) -> str:
     shown = text if cut is None else text[: cut.start()] + "?…"
     if re.match(_PLAIN_PLACE, shown) is None:
         shown = _without_userinfo(shown, text.count("@"))
-    shown = "".join(character if character.isprintable() else "�" for character in shown)
-    return shown if len(shown) <= 500 else shown[:500] + "…"
+    return plain(shown, _LONGEST_URL)
+
+
+def plain(value: object, longest: int = 200) -> str:
+    """`value` as text that can be shown: printable, on one line, at most `longest` characters."""
+    text = str(value)
+    shown = "".join(letter if letter.isprintable() else "�" for letter in text[:longest])
+    return shown if len(text) <= longest else shown[:-1] + "…"
 
 
 def _without_userinfo(text: str, marks: int) -> str:
