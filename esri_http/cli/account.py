@@ -48,6 +48,8 @@ def run(chosen: argparse.Namespace) -> int:
 
 
 def _login(chosen: argparse.Namespace) -> None:
+    from ..profiles.manager import is_stored
+
     if chosen.url and chosen.portal:
         chosen.parser.error("URL and --portal both say where; give one of them")
     if chosen.save and chosen.profile:
@@ -55,7 +57,7 @@ def _login(chosen: argparse.Namespace) -> None:
     chosen.portal = chosen.url or chosen.portal
     decided = sign_in.resolve(chosen)
     name = chosen.save or decided.ways.get("profile")
-    is_new = name is not None and not _is_stored(name)
+    is_new = name is not None and not is_stored(name)
     if not decided.anonymous and (not decided.ways or (is_new and decided.ways.keys() <= {"profile", "password"})):
         _check_site(chosen, decided, is_new)
         decided.ways["username"] = ask("User name: ", _NOBODY_TO_ASK)
@@ -139,12 +141,6 @@ def _revoke(profile: StoredProfile, network: dict[str, Any]) -> str:
     except ArcGISLoginError:
         return "; the refresh token had ended already"
     return "; the site has revoked the refresh token" if is_revoked else "; the site does not revoke refresh tokens"
-
-
-def _is_stored(name: str) -> bool:
-    from ..profiles.manager import ProfileManager, ServerProfileManager
-
-    return ProfileManager().exists(name) or ServerProfileManager().exists(name)
 
 
 def _check_secret(name: str) -> None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ..survey.findings import Finding
 
     Note = Callable[[str, str], None]
-    Enter = Callable[[Root, bool], None]
+    Enter = Callable[[Root, bool], bool]
 
 log = logging.getLogger("esri_http.gis")
 
@@ -39,17 +39,15 @@ class Look:
     """Finds out what is at a root, through a session. For one thread.
 
     `enter` is called with each root before it is asked, and with whether only a server can be there, to have the session sign
-    in there as it should; `note` with what was asked, for people. `is_stranger`: nobody is to be signed in, so that a server's
-    word for its portal need not be believed. `is_lent`: the session is the caller's, and looks as it is set to; another one
-    looks without netrc.
+    in there as it should; it says whether anybody is to be signed in. `note` is called with what was asked, for people.
+    `is_lent`: the session is the caller's, and looks as it is set to; another one looks without netrc.
     """
 
-    def __init__(self, session: EsriSession, enter: Enter, note: Note, *, is_stranger: bool, is_lent: bool) -> None:
+    def __init__(self, session: EsriSession, enter: Enter, note: Note, *, is_lent: bool) -> None:
         self._session = session
         self._is_lent = is_lent
         self._enter = enter
         self._note = note
-        self._is_stranger = is_stranger
 
     def around(self, root: Root, is_server: bool) -> tuple[Root, Finding]:
         """What is at `root`, with the root that it turned out to have; of a federated server, its portal.
@@ -57,7 +55,7 @@ class Look:
         `is_server`: only a server can be there. Raises the error of `dead_end` where nothing is, and `SignInError` where
         credentials would have to go to a place that nobody named.
         """
-        self._enter(root, is_server)
+        is_stranger = not self._enter(root, is_server)
         at_portal = None
         if not is_server:
             root, at_portal = self._ask(root, PORTAL_PATH, read_portal)
@@ -65,7 +63,7 @@ class Look:
                 return root, at_portal
         root, at_server = self._ask(root, SERVER_PATH, read_server)
         if at_server.kind == SERVER:
-            owner = self._owner(root, at_server)
+            owner = self._owner(root, at_server, is_stranger)
             return (root, at_server) if owner is None else self._at_owner(owner)
         if at_portal is not None and at_server.kind in (NOTHING, PAGE):
             raise dead_end(at_portal)
@@ -109,7 +107,7 @@ class Look:
         self._note("asked", finding.words)
         return finding, _root_of(response.url, path)
 
-    def _owner(self, root: Root, finding: Finding) -> Root | None:
+    def _owner(self, root: Root, finding: Finding, is_stranger: bool) -> Root | None:
         """The portal that the server at `root` is federated with; `None` for a stand-alone one.
 
         Raises `SignInError` where that is one that the caller did not name, and somebody is to be signed in.
@@ -120,7 +118,7 @@ class Look:
         try:
             return service_of_server(root, finding.fields).root
         except SignInError:
-            if self._is_stranger:
+            if is_stranger:  # its word need not be believed then
                 return None
             raise
 

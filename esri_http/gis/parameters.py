@@ -32,20 +32,10 @@ _POSITIONAL = (
     "url", "username", "password", "key_file", "cert_file", "verify_cert", "set_active", "client_id", "profile",
 )  # fmt: skip
 
-_SECRETS = frozenset(
-    {
-        "password",
-        "client_secret",
-        "token",
-        "api_key",
-        "refresh_token",
-        "mfa_code",
-        "custom_auth",
-        "session",
-        "proxy_auth",
-        "headers",
-    }
-)
+_SECRETS = (
+    "password", "client_secret", "token", "api_key", "refresh_token", "mfa_code", "custom_auth", "session", "proxy_auth",
+    "headers",
+)  # fmt: skip
 _OF_THIS_PROCESS = ("secret_store", "on_token", "open_browser", "prompt", "adapter")
 
 # Each is a sign-in of its own; of two it could not be told which one is meant.

@@ -83,9 +83,7 @@ class _SignIn:
     def run(self) -> SignedIn:
         """Look, sign in, and have it proved."""
         start, is_server = self._start()
-        is_stranger = self._given.username is None and (self._way is None or self._way.handler is None)
-        is_lent = self._given.session is not None
-        look = Look(self._session, self._enter, self._note, is_stranger=is_stranger, is_lent=is_lent)
+        look = Look(self._session, self._enter, self._note, is_lent=self._given.session is not None)
         root, finding = look.around(start, is_server)
         if finding.kind == WEB_TIER and self._has_answer(root, finding):
             root, finding = look.around(start, is_server)
@@ -102,22 +100,24 @@ class _SignIn:
         address = read_address(self._given.url)
         for note in address.notes:
             self._note("address", note)
-        self._way = told_way(self._given, address.root)
         if address.root is not None:
             return address.root, address.is_server
+        self._way = told_way(self._given, None)
         assert self._way is not None
         self._session.auth = self._way.handler
         portal: Root = self._way.handler.portal
         self._note("site", f"{portal}, as {self._way.name} says")
         return portal, False
 
-    def _enter(self, root: Root, is_server: bool) -> None:
+    def _enter(self, root: Root, is_server: bool) -> bool:
         """Have the session sign in at `root` by what was told; else only where a web tier asks for it.
 
-        `is_server`: it is no portal, so that an app of a portal has nothing to ask there yet.
+        `is_server`: it is no portal, so that an app of a portal has nothing to ask there yet. Whether anybody is to be
+        signed in.
         """
         if self._given.session is not None:
-            return
+            self._way = told_way(self._given, root)
+            return self._session.auth is not None
         if not is_server and _wants_password(self._given):
             self._ask_password(root)
         given = self._given
@@ -130,6 +130,7 @@ class _SignIn:
         elif given.password is not None or given.username is None:
             self._web_tier = handler = web_tier_handler(given, root)
         self._session.auth = handler
+        return self._way is not None or given.username is not None
 
     def _has_answer(self, root: Root, finding: Finding) -> bool:
         """Whether there is something to show to a web tier that was not shown yet; the next look then shows it."""

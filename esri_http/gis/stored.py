@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from ..profiles.manager import ProfileManager, ServerProfileManager, StoredProfile, stored
+from ..profiles.manager import ProfileManager, ServerProfileManager, StoredProfile, is_stored, stored
 from ..profiles.records import checked_parts
 from ..profiles.secrets import secret_in_environment, variable_of
-from ..words.errors import EsriHttpError, ProfileError
+from ..words.errors import EsriHttpError
 from .parameters import check_storable
 
 if TYPE_CHECKING:
@@ -34,11 +34,9 @@ class Profile:
         self._store = given.secret_store
         self._manager: ProfileManager | None = None
         self._held: StoredProfile | None = None
-        try:
+        may_be_new = any(given.values.get(key) is not None for key in _KEYS)
+        if not may_be_new or is_stored(name, self._store):
             self._manager, self._held = stored(name, self._store)
-        except ProfileError:
-            if not _is_missing(name, self._store) or all(given.values.get(key) is None for key in _KEYS):
-                raise
         self.parameters = self._completed(given)
 
     @property
@@ -126,11 +124,6 @@ class RefreshTokenKeeper:
 
     def __repr__(self) -> str:
         return f"<RefreshTokenKeeper of {self._name}>"
-
-
-def _is_missing(name: str, store: Any) -> bool:
-    """Whether there is no such profile; a file that cannot be read is an error of its own."""
-    return not (ProfileManager(store=store).exists(name) or ServerProfileManager(store=store).exists(name))
 
 
 def _path(value: Any) -> str | None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Names = list[str]
 
-__all__ = ["ProfileManager", "ServerProfileManager", "StoredProfile", "stored"]
+__all__ = ["ProfileManager", "ServerProfileManager", "StoredProfile", "is_stored", "stored"]
 
 _MOST_NAMES_SHOWN = 20
 
@@ -242,6 +242,11 @@ def stored(name: str, store: SecretStore | None = None) -> tuple[ProfileManager,
             return manager, manager.load(name)
         names += found
     raise _missing(name, names, " and ".join(manager.path for manager in managers))
+
+
+def is_stored(name: str, store: SecretStore | None = None) -> bool:
+    """Whether there is a profile of this name, of either kind. Raises `ProfileError` for a file that cannot be read."""
+    return ProfileManager(store=store).exists(name) or ServerProfileManager(store=store).exists(name)
 
 
 def _missing(name: object, names: Iterable[str], where: str) -> ProfileError:
