@@ -12,6 +12,9 @@ from typing import Any, Union
 import hypothesis
 import pytest
 
+from esri_http.testing import EmbeddedPortal
+from esri_http.testing.fixture import esri_portal as _esri_portal  # noqa: F401
+
 from .support.certificates import CertificateAuthority, Identity
 from .support.clock import FakeClock
 from .support.peers import Handler, HandlerPeer, Script, ScriptedPeer
@@ -82,6 +85,12 @@ def ca(tmp_path_factory: pytest.TempPathFactory) -> CertificateAuthority:
 def fake_clock() -> FakeClock:
     """A clock that stands still."""
     return FakeClock()
+
+
+@pytest.fixture
+def portal(esri_portal: EmbeddedPortal) -> EmbeddedPortal:
+    """A portal over https of the test's own; where another kind is wanted, there is a fixture of this name."""
+    return esri_portal
 
 
 @pytest.fixture

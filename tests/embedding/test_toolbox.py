@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Callable, NamedTuple
 
@@ -110,14 +109,6 @@ print(json.dumps({"found": names["found"], "left": left}))
 """
 
 RUN = "found = pro.run(toolboxes[0], layer=layer, copy=copy)"
-
-
-@pytest.fixture
-def portal() -> Iterator[EmbeddedPortal]:
-    """A portal with its federated server, by https."""
-    with EmbeddedPortal() as running:
-        yield running
-    assert running.internal_errors == []
 
 
 @pytest.fixture

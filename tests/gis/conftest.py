@@ -25,12 +25,10 @@ def nobody_active() -> Iterator[None]:
 
 
 @pytest.fixture
-def portal(monkeypatch: pytest.MonkeyPatch) -> Iterator[EmbeddedPortal]:
+def portal(esri_portal: EmbeddedPortal, monkeypatch: pytest.MonkeyPatch) -> EmbeddedPortal:
     """A portal over https, whose CA the environment names: examples need no word of it."""
-    with EmbeddedPortal() as running:
-        monkeypatch.setenv("REQUESTS_CA_BUNDLE", running.ca_file)
-        yield running
-    assert running.internal_errors == []
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", esri_portal.ca_file)
+    return esri_portal
 
 
 @pytest.fixture

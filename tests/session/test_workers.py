@@ -18,14 +18,6 @@ PROCESSES, THREADS, TASKS = 2, 4, 8
 
 
 @pytest.fixture
-def portal() -> Iterator[EmbeddedPortal]:
-    """A portal over https."""
-    with EmbeddedPortal() as running:
-        yield running
-    assert running.internal_errors == []
-
-
-@pytest.fixture
 def session(portal: EmbeddedPortal) -> Iterator[EsriSession]:
     """Amy's, signed in at the portal and at its server."""
     auth = EsriBuiltInAuth(portal.portal_url, "amy", "amys-secret")

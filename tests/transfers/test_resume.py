@@ -525,12 +525,6 @@ class TestTwoAtOnce:
 
 class TestThePortal:
     @pytest.fixture
-    def portal(self) -> Iterator[EmbeddedPortal]:
-        with EmbeddedPortal() as running:
-            yield running
-        assert running.internal_errors == []
-
-    @pytest.fixture
     def amy(self, portal: EmbeddedPortal) -> Iterator[EsriSession]:
         auth = EsriBuiltInAuth(portal.portal_url, "amy", portal.password("amy"))
         with EsriSession(auth, ca_bundles=portal.ca_file) as session:
