@@ -29,22 +29,22 @@ from ._version import __version__
 
 if TYPE_CHECKING:
     from .auth.base import ACCEPT, REPLAY, AuthRun, BaseEsriAuth, SupportMultiAuth, Verdict
-    from .auth.basic import EsriBasicAuth
-    from .auth.built_in import EsriBuiltInAuth
     from .auth.chain import AuthChain
-    from .auth.digest import DigestAuth, EsriDigestAuth
-    from .auth.generate_token import EsriGenTokenAuth
     from .auth.guess import EsriGuessAuth, GuessAuth
-    from .auth.kerberos import EsriKerberosAuth
-    from .auth.notebook import EsriNotebookAuth, EsriNotebookFileAuth
-    from .auth.ntlm import EsriHttpNtlmAuth
-    from .auth.oauth2 import EsriOAuth2Auth, EsriPKCEAuth
-    from .auth.oauth_app import Grant
-    from .auth.pki import EsriPKIAuth
-    from .auth.pro import ArcGISProAuth, ArcGISServerAuth
-    from .auth.proxy_auth import ProxyAuth
-    from .auth.static_tokens import EsriAPIKeyAuth, EsriUserTokenAuth
-    from .auth.windows import EsriHttpNegotiateAuth, EsriWindowsAuth
+    from .auth.handshake.kerberos import EsriKerberosAuth
+    from .auth.handshake.ntlm import EsriHttpNtlmAuth
+    from .auth.handshake.windows import EsriHttpNegotiateAuth, EsriWindowsAuth
+    from .auth.hosts.notebook import EsriNotebookAuth, EsriNotebookFileAuth
+    from .auth.hosts.pro import ArcGISProAuth, ArcGISServerAuth
+    from .auth.oauth.built_in import EsriBuiltInAuth
+    from .auth.oauth.oauth2 import EsriOAuth2Auth, EsriPKCEAuth
+    from .auth.oauth.oauth_app import Grant
+    from .auth.proxies.proxy_auth import ProxyAuth
+    from .auth.tokens.generate_token import EsriGenTokenAuth
+    from .auth.tokens.static_tokens import EsriAPIKeyAuth, EsriUserTokenAuth
+    from .auth.web_tier.basic import EsriBasicAuth
+    from .auth.web_tier.digest import DigestAuth, EsriDigestAuth
+    from .auth.web_tier.pki import EsriPKIAuth
     from .gis.gis import GIS
     from .messages.request import Request
     from .messages.response import Response
@@ -90,22 +90,22 @@ if TYPE_CHECKING:
 _HOMES = {
     "session": ("EsriSession",),
     "auth.base": ("ACCEPT", "REPLAY", "AuthRun", "BaseEsriAuth", "SupportMultiAuth", "Verdict"),
-    "auth.basic": ("EsriBasicAuth",),
-    "auth.built_in": ("EsriBuiltInAuth",),
+    "auth.web_tier.basic": ("EsriBasicAuth",),
+    "auth.oauth.built_in": ("EsriBuiltInAuth",),
     "auth.chain": ("AuthChain",),
-    "auth.digest": ("DigestAuth", "EsriDigestAuth"),
-    "auth.generate_token": ("EsriGenTokenAuth",),
+    "auth.web_tier.digest": ("DigestAuth", "EsriDigestAuth"),
+    "auth.tokens.generate_token": ("EsriGenTokenAuth",),
     "auth.guess": ("EsriGuessAuth", "GuessAuth"),
-    "auth.kerberos": ("EsriKerberosAuth",),
-    "auth.notebook": ("EsriNotebookAuth", "EsriNotebookFileAuth"),
-    "auth.ntlm": ("EsriHttpNtlmAuth",),
-    "auth.oauth2": ("EsriOAuth2Auth", "EsriPKCEAuth"),
-    "auth.oauth_app": ("Grant",),
-    "auth.pki": ("EsriPKIAuth",),
-    "auth.pro": ("ArcGISProAuth", "ArcGISServerAuth"),
-    "auth.proxy_auth": ("ProxyAuth",),
-    "auth.static_tokens": ("EsriAPIKeyAuth", "EsriUserTokenAuth"),
-    "auth.windows": ("EsriHttpNegotiateAuth", "EsriWindowsAuth"),
+    "auth.handshake.kerberos": ("EsriKerberosAuth",),
+    "auth.hosts.notebook": ("EsriNotebookAuth", "EsriNotebookFileAuth"),
+    "auth.handshake.ntlm": ("EsriHttpNtlmAuth",),
+    "auth.oauth.oauth2": ("EsriOAuth2Auth", "EsriPKCEAuth"),
+    "auth.oauth.oauth_app": ("Grant",),
+    "auth.web_tier.pki": ("EsriPKIAuth",),
+    "auth.hosts.pro": ("ArcGISProAuth", "ArcGISServerAuth"),
+    "auth.proxies.proxy_auth": ("ProxyAuth",),
+    "auth.tokens.static_tokens": ("EsriAPIKeyAuth", "EsriUserTokenAuth"),
+    "auth.handshake.windows": ("EsriHttpNegotiateAuth", "EsriWindowsAuth"),
     "gis.gis": ("GIS",),
     "messages.request": ("Request",),
     "messages.response": ("Response",),

@@ -9,14 +9,14 @@ import threading
 import types
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 
-from .auth.basic import EsriBasicAuth, basic_field
-from .auth.built_in import EsriBuiltInAuth
-from .auth.generate_token import EsriGenTokenAuth
-from .auth.notebook import EsriNotebookAuth, EsriNotebookFileAuth
-from .auth.oauth2 import EsriOAuth2Auth, EsriPKCEAuth
-from .auth.pro import ArcGISProAuth, ArcGISServerAuth
-from .auth.sign_in_pages import Page
-from .auth.static_tokens import EsriAPIKeyAuth, EsriUserTokenAuth
+from .auth.hosts.notebook import EsriNotebookAuth, EsriNotebookFileAuth
+from .auth.hosts.pro import ArcGISProAuth, ArcGISServerAuth
+from .auth.oauth.built_in import EsriBuiltInAuth
+from .auth.oauth.oauth2 import EsriOAuth2Auth, EsriPKCEAuth
+from .auth.oauth.sign_in_pages import Page
+from .auth.tokens.generate_token import EsriGenTokenAuth
+from .auth.tokens.static_tokens import EsriAPIKeyAuth, EsriUserTokenAuth
+from .auth.web_tier.basic import EsriBasicAuth, basic_field
 from .session import EsriSession
 
 if TYPE_CHECKING:

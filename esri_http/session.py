@@ -52,7 +52,7 @@ class EsriSession(TransferVerbs, Travels):
     - `stream`: do not read the content of answers before it is asked for.
     - `check_hostname`: `False` skips the name in the server's certificate, not its chain.
     - `retries`, `backoff_factor` (seconds), `status_to_retry`, `method_whitelist`: see `words.settings.read_retries`.
-    - `proxies`: ``{"https": "http://host:port", "http://one.host": None}``; `proxy_auth`: see `auth.proxy_auth`.
+    - `proxies`: ``{"https": "http://host:port", "http://one.host": None}``; `proxy_auth`: see `ProxyAuth`.
     - `timeout`: seconds, or (connect, read); the default is (10, 60); `None` for no limit.
     - `deadline`: seconds for a whole call with its redirects, retries and sign-in; the default is 600.
     - `ca_bundles`: PEM file(s) with CAs that are trusted besides certifi's.
@@ -179,7 +179,7 @@ class EsriSession(TransferVerbs, Travels):
         if auth is not None:
             return self._bound(auth)
         if split.userinfo:
-            from .auth.basic import auth_of_userinfo
+            from .auth.web_tier.basic import auth_of_userinfo
 
             return auth_of_userinfo(split)
         if self._auth is not None or not self._network.trust_env:

@@ -215,7 +215,7 @@ def _read_proxy_auth(auth: Any) -> Any:
     """What users pass as `proxy_auth=`, as a handler; loaded only where it is used."""
     if auth is None:
         return None
-    from .auth.proxy_auth import read_proxy_auth
+    from .auth.proxies.proxy_auth import read_proxy_auth
 
     return read_proxy_auth(auth)
 
@@ -224,7 +224,7 @@ def default_auth(cert: Any) -> BaseEsriAuth | None:
     """The handler of a session without one: with a client certificate, what gets the tokens of servers behind it."""
     if cert is None:
         return None
-    from .auth.pki import EsriPKIAuth
+    from .auth.web_tier.pki import EsriPKIAuth
 
     return EsriPKIAuth()
 

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 # What no cold start loads. Of ours: commands, and sign-ins that a person, a profile or another program of the same machine has
 # a part in. Of others: SOCKS, browsers, tests, and what builds extension modules.
 _NOT_COMPILED = (
-    *("esri_http/cli/", "esri_http/profiles/"),
-    *(f"esri_http/auth/{name}.py" for name in ("handed_over", "loopback", "loopback_server", "notebook", "person", "pro")),
+    *("esri_http/cli/", "esri_http/profiles/", "esri_http/auth/hosts/"),
+    *(f"esri_http/auth/oauth/{name}.py" for name in ("loopback", "loopback_server", "person")),
     *("urllib3/contrib/", "certifi/tests/", "cffi/", "pycparser/"),
 )
 

@@ -23,7 +23,7 @@ def adopt(auth: Any) -> BaseEsriAuth:
     if isinstance(auth, BaseEsriAuth):
         return auth
     if isinstance(auth, (tuple, list)) and len(auth) == 2:
-        from .basic import PlainBasicAuth
+        from .web_tier.basic import PlainBasicAuth
 
         return PlainBasicAuth(*auth)
     if callable(auth):

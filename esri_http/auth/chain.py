@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ..words.errors import EsriHttpError
 from .base import ACCEPT, BEGIN_ANEW, INERT, REPLAY, Audience, AuthRun, BaseEsriAuth
 from .callables import adopt
-from .token_auth import TokenAuth
+from .tokens.token_auth import TokenAuth
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

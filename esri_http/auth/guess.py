@@ -13,8 +13,8 @@ from .base import ACCEPT, BEGIN_ANEW, REPLAY, Audience, AuthRun
 from .challenges import challenges_of
 from .flights import Flights
 from .guess_ways import BY_SYSTEM, BY_TOKENS, Asked
-from .handshake_errors import locate
-from .web_tier import PasswordAuth
+from .handshake.handshake_errors import locate
+from .web_tier.web_tier_auth import PasswordAuth
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ..words.origins import Origin
     from .base import Answer, Verdict, Wire
     from .challenges import Challenge
-    from .web_tier import WebTierAuth
+    from .web_tier.web_tier_auth import WebTierAuth
 
     _Place = tuple[Origin, str]
 
@@ -235,7 +235,7 @@ class _GuessRun(AuthRun):
 
     def _go_on(self, run: AuthRun, request: Request, response: Response, wire: Wire) -> Answer:
         """Have a sign-in that is for any connection answer the 401 that came, as if it had asked for it."""
-        from .digest import DigestRun
+        from .web_tier.digest import DigestRun
 
         if not isinstance(run, DigestRun):
             return REPLAY

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from .base import Wire
     from .challenges import Challenge
     from .guess import EsriGuessAuth
-    from .handshake import HandshakeAuth
-    from .standing import Standing
-    from .web_tier import WebTierAuth
+    from .handshake.handshake_auth import HandshakeAuth
+    from .web_tier.standing import Standing
+    from .web_tier.web_tier_auth import WebTierAuth
 
     HandlerOrReason = Union[WebTierAuth, str]
 
@@ -39,19 +39,19 @@ class Asked(NamedTuple):
 
 
 def _windows(auth: EsriGuessAuth, asked: Asked) -> HandlerOrReason:
-    from .windows import EsriWindowsAuth
+    from .handshake.windows import EsriWindowsAuth
 
     return _by_handshake(auth.handler(asked, "windows", EsriWindowsAuth, send_cbt=auth.send_cbt), asked)
 
 
 def _kerberos(auth: EsriGuessAuth, asked: Asked) -> HandlerOrReason:
-    from .kerberos import EsriKerberosAuth
+    from .handshake.kerberos import EsriKerberosAuth
 
     return _by_handshake(auth.handler(asked, "kerberos", EsriKerberosAuth, send_cbt=auth.send_cbt), asked)
 
 
 def _ntlm(auth: EsriGuessAuth, asked: Asked) -> HandlerOrReason:
-    from .ntlm import EsriHttpNtlmAuth
+    from .handshake.ntlm import EsriHttpNtlmAuth
 
     if not auth.has_password:
         return "it needs username= and password="
@@ -89,8 +89,8 @@ def _by_handshake(handler: Any, asked: Asked) -> HandlerOrReason:
 
 
 def _digest(auth: EsriGuessAuth, asked: Asked) -> HandlerOrReason:
-    from .digest import EsriDigestAuth
-    from .digest_challenges import choose_space
+    from .web_tier.digest import EsriDigestAuth
+    from .web_tier.digest_challenges import choose_space
 
     if not auth.has_password:
         return "it needs username= and password="
@@ -99,7 +99,7 @@ def _digest(auth: EsriGuessAuth, asked: Asked) -> HandlerOrReason:
 
 
 def _basic(auth: EsriGuessAuth, asked: Asked) -> HandlerOrReason:
-    from .basic import EsriBasicAuth
+    from .web_tier.basic import EsriBasicAuth
 
     if not auth.has_password:
         return "it needs username= and password="

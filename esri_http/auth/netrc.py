@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from .base import INERT, Audience, AuthRun
-from .basic import PlainBasicAuth
+from .web_tier.basic import PlainBasicAuth
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

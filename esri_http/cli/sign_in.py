@@ -121,11 +121,11 @@ class SignIn:
 
         options = dict(self.network)
         if "token" in self.ways:
-            from ..auth.static_tokens import EsriUserTokenAuth
+            from ..auth.tokens.static_tokens import EsriUserTokenAuth
 
             options["auth"] = EsriUserTokenAuth(self.ways["token"], options.get("referer"), url=self._token_site)
         elif "api_key" in self.ways:
-            from ..auth.static_tokens import EsriAPIKeyAuth
+            from ..auth.tokens.static_tokens import EsriAPIKeyAuth
 
             options["auth"] = EsriAPIKeyAuth(self.ways["api_key"], options.get("referer"), url=self._token_site)
         elif "cert_file" in self.ways:

@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Callable
 
 from ..auth.sites import Root, portal_root
-from ..auth.token_services import service_of_server
+from ..auth.tokens.token_services import service_of_server
 from ..survey.findings import (
     LARGEST_ANSWER,
     NOTHING,

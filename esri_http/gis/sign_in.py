@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..auth.token_services import service_of_server
+from ..auth.tokens.token_services import service_of_server
 from ..session import EsriSession
 from ..survey.addresses import read_address
 from ..survey.findings import PORTAL, PORTAL_PATH, SERVER, WEB_TIER, text_in
@@ -204,7 +204,7 @@ class _SignIn:
         return site, way
 
     def _ask_password(self, root: Root) -> None:
-        from ..auth.person import ask_password
+        from ..auth.oauth.person import ask_password
 
         password = ask_password(f"Enter password for {self._given.username} at {root}: ", self._given.prompt)
         self._note("credentials", "the password was asked for")

@@ -12,7 +12,7 @@ from ..words.errors import EsriHttpError
 from .parameters import check_storable
 
 if TYPE_CHECKING:
-    from ..auth.oauth_app import Grant
+    from ..auth.oauth.oauth_app import Grant
     from .parameters import Parameters
     from .sign_in import SignedIn
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..auth.oauth_app import OOB
+from ..auth.oauth.oauth_app import OOB
 from ..auth.sites import online_environment
 
 if TYPE_CHECKING:
     from ..auth.sites import Root
-    from ..auth.token_services import TokenService
+    from ..auth.tokens.token_services import TokenService
     from .parameters import Parameters
 
 API_KEY_VARIABLE = "ESRI_API_KEY"
@@ -49,7 +49,7 @@ def told_way(given: Parameters, root: Root | None) -> Way | None:
     if given.place is not None:
         return _place_way(given.place)
     if given.token is not None:
-        from ..auth.static_tokens import EsriUserTokenAuth
+        from ..auth.tokens.static_tokens import EsriUserTokenAuth
 
         token = EsriUserTokenAuth(given.token, given.referer, url=str(root), **_clock(given))
         return Way("a token", token, "token= was given", USER_OR_APP)
@@ -61,7 +61,7 @@ def told_way(given: Parameters, root: Root | None) -> Way | None:
         # With user and password besides, the site is asked what these are for.
         return certificate_way(given, root, "cert_file= was given") if given.username is None else None
     if given.kerberos:
-        from ..auth.kerberos import EsriKerberosAuth
+        from ..auth.handshake.kerberos import EsriKerberosAuth
 
         options = {**given.kerberos, **_binding(given)}
         ticket = EsriKerberosAuth(username=given.username, password=given.password, url=str(root), **options)
@@ -71,17 +71,17 @@ def told_way(given: Parameters, root: Root | None) -> Way | None:
 
 def _place_way(place: str) -> Way:
     if place == "home" and os.environ.get(NOTEBOOK_VARIABLE):
-        from ..auth.notebook import EsriNotebookFileAuth
+        from ..auth.hosts.notebook import EsriNotebookFileAuth
 
         return Way("the hosted notebook's sign-in", EsriNotebookFileAuth(), f"'home', and {NOTEBOOK_VARIABLE} is set")
-    from ..auth.pro import ArcGISProAuth
+    from ..auth.hosts.pro import ArcGISProAuth
 
     why = "'pro' was given" if place == "pro" else f"'home', and no hosted notebook: {NOTEBOOK_VARIABLE} is not set"
     return Way("the sign-in of ArcGIS Pro", ArcGISProAuth(), why)
 
 
 def _key_way(given: Parameters, root: Root | None, key: str, why: str) -> Way:
-    from ..auth.static_tokens import EsriAPIKeyAuth
+    from ..auth.tokens.static_tokens import EsriAPIKeyAuth
 
     return Way("an API key", EsriAPIKeyAuth(key, given.referer, url=str(root), **_clock(given)), why, ANYBODY)
 
@@ -97,7 +97,7 @@ def _key_of_environment(given: Parameters, root: Root | None) -> Way | None:
 
 
 def _oauth_way(given: Parameters, root: Root | None) -> Way:
-    from ..auth.oauth2 import EsriOAuth2Auth
+    from ..auth.oauth.oauth2 import EsriOAuth2Auth
 
     options = {**given.oauth, **_clock(given)}
     # A password without a user name is how profiles keep a refresh token.
@@ -119,7 +119,7 @@ def _oauth_way(given: Parameters, root: Root | None) -> Way:
 
 def certificate_way(given: Parameters, root: Root | None, why: str) -> Way:
     """A client certificate, which the session shows."""
-    from ..auth.pki import EsriPKIAuth
+    from ..auth.web_tier.pki import EsriPKIAuth
 
     return Way("a client certificate (PKI)", EsriPKIAuth(url=str(root), referer=given.referer), why)
 
@@ -128,7 +128,7 @@ def portal_way(given: Parameters, root: Root) -> Way:
     """User and password at the portal tier: built-in accounts, and those of LDAP and Active Directory that it knows."""
     if given.use_gen_token:
         return _gen_token_way(given, f"{root}/sharing/rest/generateToken", None, "use_gen_token= was given")
-    from ..auth.built_in import EsriBuiltInAuth
+    from ..auth.oauth.built_in import EsriBuiltInAuth
 
     options = {name: value for name, value in given.oauth.items() if name in ("mfa_code", "accept_terms", "on_token", "prompt")}
     handler = EsriBuiltInAuth(
@@ -143,7 +143,7 @@ def server_way(given: Parameters, service: TokenService) -> Way:
 
 
 def _gen_token_way(given: Parameters, url: str, service: TokenService | None, why: str) -> Way:
-    from ..auth.generate_token import EsriGenTokenAuth
+    from ..auth.tokens.generate_token import EsriGenTokenAuth
 
     options = {} if given.expiration is None else {"time_out": given.expiration}
     handler = EsriGenTokenAuth(

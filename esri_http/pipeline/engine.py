@@ -75,7 +75,7 @@ class Engine:
         """Who signs in to `proxy`: one for all transports, so that what one learns, such as a refusal, the others know."""
         if proxy.is_socks or (proxy.username is None and self._proxy_auth is None):
             return None
-        from ..auth.proxy_auth import proxy_signer
+        from ..auth.proxies.proxy_auth import proxy_signer
 
         with self._lock:
             signer = self._signers.get(proxy)

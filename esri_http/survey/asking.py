@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple, TypeVar
 
 from ..auth.flights import fresh
-from ..auth.handshake_errors import skew_seconds
+from ..auth.handshake.handshake_errors import skew_seconds
 from ..messages.request import Request
 from ..pipeline.call import Call, close_quietly
 from ..pipeline.jars import JarHolder

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..auth.sign_in_pages import Page
-from ..auth.token_services import portal_service, service_of_server
+from ..auth.oauth.sign_in_pages import Page
+from ..auth.tokens.token_services import portal_service, service_of_server
 from ..words.errors import EsriHttpError, SignInError
 from ..words.redaction import plain, redact_url
 from .findings import text_in

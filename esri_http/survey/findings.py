@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..auth.challenges import challenges_of
-from ..auth.pki import certificate_complaint
+from ..auth.web_tier.pki import certificate_complaint
 from ..words.errors import InvalidJsonError
 from ..words.redaction import plain, redact_url
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlencode
 
 from ..auth.challenges import Challenge, challenges_of
-from ..auth.oauth_app import OOB
+from ..auth.oauth.oauth_app import OOB
 from ..session import EsriSession
 from ..words.errors import ConfigurationError, ConnectError, ConnectTimeoutError, ProxyError, TlsError
 from ..words.redaction import plain, redact_url

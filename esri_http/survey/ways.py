@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..auth.digest_challenges import choose_space
-from ..auth.tickets import local_ticket, missing_for_kerberos, missing_for_ntlm
+from ..auth.handshake.tickets import local_ticket, missing_for_kerberos, missing_for_ntlm
+from ..auth.web_tier.digest_challenges import choose_space
 from ..words.redaction import plain
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from spnego.channel_bindings import GssChannelBindings
 
-from esri_http.auth.channel_bindings import end_point_binding
+from esri_http.auth.handshake.channel_bindings import end_point_binding
 
 RSA = rsa.generate_private_key(65537, 2048)
 

@@ -402,7 +402,7 @@ def test_with_url_only_that_origin_is_answered(handler_peer: Any) -> None:
 
 def test_what_is_kept_of_origins_and_realms_is_bounded() -> None:
     from esri_http.auth.challenges import parse_challenges
-    from esri_http.auth.digest_challenges import choose_space
+    from esri_http.auth.web_tier.digest_challenges import choose_space
     from esri_http.words.origins import Origin
 
     auth = amy()

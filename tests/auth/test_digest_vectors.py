@@ -8,7 +8,7 @@ from typing import Any, Union
 import pytest
 
 from esri_http.auth.challenges import parse_challenges
-from esri_http.auth.digest_challenges import DigestSpace, choose_space
+from esri_http.auth.web_tier.digest_challenges import DigestSpace, choose_space
 from esri_http.messages.body import BytesBody, StreamBody
 from esri_http.messages.request import Request
 from esri_http.words.errors import BodyNotReplayableError

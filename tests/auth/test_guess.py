@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from esri_http import ArcGISLoginError, ConfigurationError, EsriGuessAuth, EsriSession, GuessAuth, SignInError
-from esri_http.auth.channel_bindings import end_point_binding
+from esri_http.auth.handshake.channel_bindings import end_point_binding
 
 from ..support.digest_server import DigestServer
 from ..support.http_messages import RecordedRequest, Reply, json_reply

@@ -7,10 +7,10 @@ import pickle
 import pytest
 
 from esri_http import EsriBuiltInAuth
-from esri_http.auth import holdings
-from esri_http.auth.holdings import Holding, holding_named
 from esri_http.auth.sites import Root
-from esri_http.auth.tokens import Fetched, TokenKeeper
+from esri_http.auth.tokens import holdings
+from esri_http.auth.tokens.holdings import Holding, holding_named
+from esri_http.auth.tokens.keeper import Fetched, TokenKeeper
 from esri_http.words.clock import SYSTEM_CLOCK
 from esri_http.words.errors import ArcGISLoginError, InteractionRequiredError
 from esri_http.words.origins import Origin

@@ -11,14 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from esri_http import EsriBuiltInAuth, EsriOAuth2Auth, EsriPKCEAuth, EsriSession
-from esri_http.auth.federation import Federation
-from esri_http.auth.oauth_app import Grant, OAuthApp, read_grant, refusal_of
-from esri_http.auth.sign_in_form import FormSignIn
-from esri_http.auth.sign_in_pages import Page
+from esri_http.auth.oauth.oauth_app import Grant, OAuthApp, read_grant, refusal_of
+from esri_http.auth.oauth.sign_in_form import FormSignIn
+from esri_http.auth.oauth.sign_in_pages import Page
 from esri_http.auth.sites import Root, portal_root, server_root
-from esri_http.auth.token_answers import read_json
-from esri_http.auth.token_services import portal_service
-from esri_http.auth.tokens import Fetched, TokenKeeper
+from esri_http.auth.tokens.federation import Federation
+from esri_http.auth.tokens.keeper import Fetched, TokenKeeper
+from esri_http.auth.tokens.token_answers import read_json
+from esri_http.auth.tokens.token_services import portal_service
 from esri_http.words.clock import Deadline
 from esri_http.words.errors import EsriHttpError, NoTokenError, SignInError
 from esri_http.words.urls import split_url

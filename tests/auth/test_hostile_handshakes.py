@@ -114,7 +114,7 @@ def test_a_server_that_always_wants_another_leg_is_left(handler_peer: Any) -> No
 @given(junk=some.binary(max_size=200), at=some.integers(0, 90))
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_bytes_in_a_challenge_are_survived(junk: bytes, at: int) -> None:
-    from esri_http.auth.security import NTLM, Identity, SecurityContexts
+    from esri_http.auth.handshake.security import NTLM, Identity, SecurityContexts
 
     context = SecurityContexts(Identity("AD\\amy", PASSWORD)).open(NTLM, "gis.example.com", None)
     context.step(None, None)

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from esri_http.auth.loopback import LoopbackListener
-from esri_http.auth.loopback_server import LoopbackRequest, LoopbackServer
+from esri_http.auth.oauth.loopback import LoopbackListener
+from esri_http.auth.oauth.loopback_server import LoopbackRequest, LoopbackServer
 from esri_http.words.clock import Deadline
 from esri_http.words.errors import ConfigurationError, DeadlineExceededError, InteractionRequiredError
 from tests.support.clock import FakeClock

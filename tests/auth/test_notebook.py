@@ -197,7 +197,7 @@ def test_the_file_is_read_once_until_it_changes(write, handler, path, portal, op
     write()
     session = open_session(handler())
     who(session, portal.portal_url)
-    monkeypatch.setattr("esri_http.auth.notebook._read", None)  # any further reading would fail
+    monkeypatch.setattr("esri_http.auth.hosts.notebook._read", None)  # any further reading would fail
     assert [who(session, portal.portal_url) for _ in range(5)] == ["amy"] * 5
 
 

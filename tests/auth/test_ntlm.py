@@ -22,7 +22,7 @@ from esri_http import (
     MissingPackageError,
     SignInError,
 )
-from esri_http.auth.channel_bindings import end_point_binding
+from esri_http.auth.handshake.channel_bindings import end_point_binding
 
 from ..support.http_messages import DROP, RecordedRequest, Reply
 from ..support.ntlm_server import NtlmServer, known_users

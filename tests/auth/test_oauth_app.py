@@ -6,8 +6,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from esri_http.auth.oauth_app import OOB, Grant, OAuthApp, read_grant, refusal_of
-from esri_http.auth.pkce import Proof
+from esri_http.auth.oauth.oauth_app import OOB, Grant, OAuthApp, read_grant, refusal_of
+from esri_http.auth.oauth.pkce import Proof
 from esri_http.auth.sites import portal_root
 from esri_http.words.errors import ArcGISLoginError, TokenRequestError
 from esri_http.words.urls import split_url

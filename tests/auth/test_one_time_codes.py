@@ -6,7 +6,7 @@ import base64
 
 import pytest
 
-from esri_http.auth.one_time_codes import one_time_code, totp
+from esri_http.auth.oauth.one_time_codes import one_time_code, totp
 from esri_http.words.errors import ConfigurationError
 from tests.auth.helpers import assert_hidden
 from tests.support.clock import FakeClock

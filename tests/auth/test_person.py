@@ -20,8 +20,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from esri_http import EsriOAuth2Auth, EsriPKCEAuth, EsriSession
-from esri_http.auth.oauth_app import OOB
-from esri_http.auth.pkce import Proof
+from esri_http.auth.oauth.oauth_app import OOB
+from esri_http.auth.oauth.pkce import Proof
 from esri_http.testing import EmbeddedPortal
 from esri_http.words.errors import (
     ArcGISLoginError,

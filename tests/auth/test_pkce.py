@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from esri_http.auth.pkce import Proof, make_state, same_state
+from esri_http.auth.oauth.pkce import Proof, make_state, same_state
 from tests.auth.helpers import assert_hidden
 
 

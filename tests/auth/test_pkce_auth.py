@@ -7,7 +7,7 @@ import pickle
 import pytest
 
 from esri_http import EsriPKCEAuth
-from esri_http.auth.pkce import Proof
+from esri_http.auth.oauth.pkce import Proof
 from esri_http.testing import faults
 from esri_http.words.clock import SYSTEM_CLOCK
 from esri_http.words.errors import ArcGISLoginError, ConfigurationError, ConnectionLostError

@@ -19,8 +19,8 @@ from esri_http import (
     EsriSession,
     ProxyAuth,
 )
-from esri_http.auth import standing
-from esri_http.auth.basic import basic_field
+from esri_http.auth.web_tier import standing
+from esri_http.auth.web_tier.basic import basic_field
 from esri_http.words.errors import ProxyError
 
 from ..support.digest_server import DigestServer

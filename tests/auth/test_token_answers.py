@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from esri_http.auth.token_answers import NotForServerError, lifetime_seconds, read_token
-from esri_http.auth.token_services import find_service
+from esri_http.auth.tokens.token_answers import NotForServerError, lifetime_seconds, read_token
+from esri_http.auth.tokens.token_services import find_service
 from esri_http.messages.request import Request
 from esri_http.messages.response import Response
 from esri_http.words.errors import ArcGISLoginError, SignInError, TokenRequestError

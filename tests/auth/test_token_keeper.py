@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from esri_http.auth.tokens import Fetched, TokenKeeper
+from esri_http.auth.tokens.keeper import Fetched, TokenKeeper
 from esri_http.testing import faults
 from esri_http.words.clock import SYSTEM_CLOCK, Clock, Deadline
 from esri_http.words.errors import DeadlineExceededError, SignInError, TokenRequestError

@@ -21,7 +21,7 @@ from esri_http import (
     EsriUserTokenAuth,
 )
 from esri_http.auth.base import BaseEsriAuth
-from esri_http.auth.travelling import TravellingAuth
+from esri_http.auth.tokens.travelling import TravellingAuth
 from esri_http.testing import faults
 from esri_http.words.clock import SYSTEM_CLOCK
 from esri_http.words.errors import ArcGISLoginError, ConfigurationError, NoTokenError, SignInError

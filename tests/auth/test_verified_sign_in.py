@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from esri_http.auth.site_auth import _same_user
+from esri_http.auth.tokens.site_auth import _same_user
 from esri_http.testing import User, faults
 from esri_http.words.errors import ArcGISLoginError, TokenRequestError
 from tests.auth.helpers import SELF, changed_answer, in_threads, trail

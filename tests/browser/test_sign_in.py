@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from esri_http import EsriOAuth2Auth, EsriPKCEAuth, EsriSession
-from esri_http.auth.oauth_app import OOB
+from esri_http.auth.oauth.oauth_app import OOB
 from esri_http.testing import EmbeddedPortal
 from esri_http.words.errors import ConfigurationError, InteractionRequiredError
 from tests.support.clock import FakeClock

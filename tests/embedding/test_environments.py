@@ -327,7 +327,7 @@ def test_a_cryptography_for_another_processor_is_one_clear_error(site: Site, tmp
     broken = "raise ImportError('a.so: invalid ELF header', name='cryptography.a')"
     (tmp_path / "cryptography" / "__init__.py").write_text(broken)
     program = """
-from esri_http.auth.tickets import missing_for_ntlm
+from esri_http.auth.handshake.tickets import missing_for_ntlm
 try:
     by_pfx()
 except esri_http.MissingPackageError as error:

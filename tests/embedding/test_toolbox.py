@@ -411,7 +411,7 @@ for name in package.__all__:
     assert getattr(package, name) is not None
 """
     found = pro.run(program, toolbox)
-    assert {"auth.pro", "wire.connections", "gis.gis", "cli.terminal"} <= set(found)
+    assert {"auth.hosts.pro", "wire.connections", "gis.gis", "cli.terminal"} <= set(found)
     assert len(found) > 100
 
 

@@ -22,6 +22,15 @@ MAY_IMPORT = {
     "cli": {"words", "messages", "auth", "transfers", "profiles", "survey", "gis", "testing", "", "cli"},
     "testing": {"words", "testing"},
 }
+# The folders of `auth`, likewise; the modules beside them hold what all are built on, and what puts several together.
+MAY_IMPORT_IN_AUTH = {
+    "tokens": {"tokens"},
+    "oauth": {"tokens", "oauth"},
+    "hosts": {"tokens", "hosts"},
+    "web_tier": {"tokens", "web_tier"},
+    "handshake": {"web_tier", "handshake"},
+    "proxies": {"web_tier", "handshake", "proxies"},
+}
 # What opens the door to users: the package, whose names stand on all floors, and the program.
 DOORS = {"", "__main__", "env"}
 MAY_SHOW_THE_PORTAL = {"demo", "demo_cases", "__main__"}
@@ -29,13 +38,13 @@ MAY_SHOW_THE_PORTAL = {"demo", "demo_cases", "__main__"}
 MAY_USE = {
     "urllib3": {"wire"},
     "certifi": {"wire"},
-    "spnego": {"auth"},
-    "krb5": {"auth"},
-    "cryptography": {"auth", "wire", "testing"},
+    "spnego": {"auth.handshake"},
+    "krb5": {"auth.handshake"},
+    "cryptography": {"auth.handshake", "auth.oauth", "wire", "testing"},
     "keyring": {"profiles"},
     "pandas": {"profiles"},
-    "arcpy": {"auth"},
-    "arcgis_notebooks_auth": {"auth"},
+    "arcpy": {"auth.hosts"},
+    "arcgis_notebooks_auth": {"auth.hosts"},
     "pytest": {"testing"},
     "tqdm": {"cli"},
 }
@@ -48,6 +57,12 @@ def floor_of(target: str) -> str:
     """The subpackage that a dotted name, relative to the package, is in."""
     first = target.partition(".")[0]
     return first if first in MAY_IMPORT else ""
+
+
+def folder_of_auth(name: str) -> str:
+    """The folder of `auth` that a module of that dotted name is in; empty for those beside the folders, and elsewhere."""
+    floor, folder = [*name.split("."), ""][:2]
+    return folder if floor == "auth" and folder in MAY_IMPORT_IN_AUTH else ""
 
 
 def at(module: Module, found: Import) -> str:
@@ -71,6 +86,13 @@ def test_a_module_imports_only_from_floors_below(module: Module) -> None:
 
 
 @every_module
+def test_a_folder_of_auth_imports_only_from_those_below(module: Module) -> None:
+    allowed = MAY_IMPORT_IN_AUTH.get(folder_of_auth(module.name), set(MAY_IMPORT_IN_AUTH))
+    uses = [found for found in imports(module) if found.relative and folder_of_auth(found.target)]
+    assert [at(module, found) for found in uses if folder_of_auth(found.target) not in allowed] == []
+
+
+@every_module
 def test_only_the_command_line_shows_the_embedded_portal_and_only_when_asked(module: Module) -> None:
     uses = [found for found in imports(module) if found.relative and floor_of(found.target) == "testing"]
     if module.floor == "testing":
@@ -84,7 +106,8 @@ def test_only_the_command_line_shows_the_embedded_portal_and_only_when_asked(mod
 def test_a_package_from_outside_is_imported_only_where_it_belongs(module: Module) -> None:
     uses = [found for found in imports(module) if not found.ours]
     first_names = [(found.target.partition(".")[0], found) for found in uses]
-    wrong = [at(module, found) for name, found in first_names if name in MAY_USE and module.floor not in MAY_USE[name]]
+    here = {module.floor, f"{module.floor}.{folder_of_auth(module.name)}"}
+    wrong = [at(module, found) for name, found in first_names if name in MAY_USE and not here & MAY_USE[name]]
     if STANDARD_LIBRARY is not None:
         wrong += [at(module, found) for name, found in first_names if name not in MAY_USE and name not in STANDARD_LIBRARY]
     assert wrong == []

@@ -241,7 +241,7 @@ def test_a_survey_says_what_is_missing(guest: Guest, handler_peer: Any) -> None:
 def test_on_windows_it_says_that_sspilib_is_needed(guest: Guest, mechanism: str) -> None:
     program = (
         "import spnego  # that of the host brings what the system itself is asked for\n"
-        "import os, esri_http.auth.security as security, esri_http.auth.tickets as tickets\n"
+        "import os, esri_http.auth.handshake.security as security, esri_http.auth.handshake.tickets as tickets\n"
         "os.name = 'nt'\n"
         f"error = security.SecurityContexts(security.Identity('amy', 'x')).obstacle({mechanism!r}, 'gis.example.com', None)\n"
         "result = [type(error).__name__, error.package, tickets.missing_for_kerberos().package]"

@@ -1,0 +1,1 @@
+"""Programs that are signed in already, and hand that over: ArcGIS Pro, hosted notebooks."""

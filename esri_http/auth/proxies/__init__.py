@@ -1,0 +1,1 @@
+"""Signing in to proxies, by the schemes of the web tier."""

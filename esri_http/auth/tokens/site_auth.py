@@ -1,0 +1,255 @@
+"""Handlers that sign in at one site: which of its tokens goes where, and how the sign-in ends."""
+
+from __future__ import annotations
+
+import datetime
+from typing import TYPE_CHECKING, Any, Callable, TypeVar
+
+from ...messages.request import Request
+from ...words.clock import SYSTEM_CLOCK, Clock
+from ...words.errors import ArcGISLoginError, ConfigurationError, EsriHttpError, InteractionRequiredError, NoTokenError
+from ...words.redaction import redact_url
+from ...words.urls import split_url
+from ..base import Audience
+from ..flights import fresh
+from ..sites import Root, portal_root, server_root
+from .keeper import Fetched, TokenKeeper
+from .routing import TokenRouter
+from .token_answers import read_json
+from .token_auth import TokenAuth, attach
+from .token_services import TokenService, portal_service
+
+if TYPE_CHECKING:
+    from ..base import BaseEsriAuth, Wire
+    from .token_auth import TokenSource
+
+_T = TypeVar("_T")
+
+
+class SiteAuth(TokenAuth):
+    """Base of the handlers that get their token from a portal or server themselves. Safe to share between threads.
+
+    Subclasses say how (`_fetch`) and, where it is not a portal, which site it is (`_site`).
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        password: str | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+        verify_sign_in: bool = False,
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        self._password = password
+        self._passwords_set = 0
+        self.clock = clock
+        self._url = url
+        self._keeper = TokenKeeper(self._checked_fetch, clock)
+        self._router = TokenRouter(self._keeper, self.referer_to_send, clock)
+        self._verify_sign_in = verify_sign_in
+
+    # -- for subclasses ----------------------------------------------------------------------------------------------
+
+    def _fetch(self, wire: Wire) -> Fetched:
+        """Sign in and return a new token; called by one thread at a time. Raises `SignInError`."""
+        raise NotImplementedError
+
+    def _site(self, wire: Wire) -> TokenService:
+        """The site that this handler signs in at."""
+        raise NotImplementedError
+
+    def _expected_user(self) -> str | None:
+        """Who the portal should say that we are; `None` for anybody."""
+        return None
+
+    def _expected_app(self) -> str | None:
+        """The id of the app that we sign in as, in place of a user; `None` for a user."""
+        return None
+
+    # -- the password ------------------------------------------------------------------------------------------------
+
+    @property
+    def password(self) -> None:
+        """Write-only. Setting it forgets the token and a refusal, so that the next request signs in anew."""
+        return None
+
+    @password.setter
+    def password(self, password: str) -> None:
+        self._password = password
+        self._passwords_set += 1
+        self._forget()
+        self._keeper.begin_anew()
+
+    def _remembering(self, attempt: Callable[[], _T]) -> _T:
+        """What `attempt` returns; a refusal is remembered, and the password not posted again.
+
+        A refused password is remembered until it is set anew, a step that a person has to take until `login` is called.
+        """
+        refusal = self._keeper.refusal
+        if refusal is not None:
+            raise fresh(refusal)
+        before = self._passwords_set
+        try:
+            return attempt()
+        except (ArcGISLoginError, InteractionRequiredError) as error:
+            if self._passwords_set == before:
+                self._keeper.refusal = fresh(error)
+            raise
+
+    def login(self) -> None:
+        """See `TokenAuth.login`; call it, too, once a person has taken the step that was missing."""
+        super().login()
+        if isinstance(self._keeper.refusal, InteractionRequiredError):
+            self._keeper.begin_anew()
+
+    # -- which token for which request -------------------------------------------------------------------------------
+
+    def source_for(self, request: Request, audience: Audience, wire: Wire) -> TokenSource | NoTokenError | None:
+        return self._router.source_for(self._site(wire), request, audience, wire)
+
+    def site_tokens(self, wire: Wire) -> tuple[Root | None, TokenSource]:
+        """See `TokenAuth.site_tokens`."""
+        return self._site(wire).root, self._router.tokens
+
+    # -- for people --------------------------------------------------------------------------------------------------
+
+    @property
+    def token(self) -> Any:
+        """The site's token (str), fetched if need be."""
+        return self._router.tokens.current(self.wire()).value
+
+    @property
+    def token_expires(self) -> datetime.datetime | None:
+        """When the token dies by what the server granted (UTC); `None` while there is none or it did not say."""
+        return expires_of(self._keeper)
+
+    def token_for(self, url: str) -> str:
+        """The token that a request to `url`, the root of a server or any URL of it, would carry.
+
+        Raises `SignInError` where that is none.
+        """
+        wire = self.wire()
+        source = self._router.source_for_url(self._site(wire), url, wire)
+        if source is None:
+            raise NoTokenError(f"No token of this session is for {split_url(url).origin}.", url=url)
+        return usable(source).current(wire).value
+
+    def _describe(self, url: str) -> str:
+        wire = self.wire()
+        return describe_source(self._site(wire), self._router, url, wire, self._keeper.refusal)
+
+    def for_workers(self) -> BaseEsriAuth:
+        """See `BaseEsriAuth.for_workers`: the tokens as they stand, of the site and of the servers that are known so far."""
+        from .travelling import TravellingAuth
+
+        self.check_signed_in()
+        wire = self.wire()
+        referer = self.referer_to_send(wire)
+        return TravellingAuth(self._site(wire), self._router, wire, clock=self.clock, referer=referer, legacy=self.legacy)
+
+    def _forget(self) -> None:
+        self._keeper.forget()
+        self._router.forget()
+
+    # -- a sign-in is what the portal says it is ---------------------------------------------------------------------
+
+    def _checked_fetch(self, wire: Wire) -> Fetched:
+        self.check_signed_in()
+        return self._checked(self._fetch(wire), wire)
+
+    def _checked(self, fetched: Fetched, wire: Wire) -> Fetched:
+        """`fetched`, once the portal has said whose it is where that is wanted."""
+        if self._verify_sign_in and self._site(wire).is_portal:
+            self._verify(fetched, wire)
+            self._verify_sign_in = False
+        return fetched
+
+    def _verify(self, fetched: Fetched, wire: Wire) -> None:
+        """Ask the portal who we are (portals/self); raises `ArcGISLoginError` where it knows nobody, or another."""
+        root, app = self._site(wire).root, self._expected_app()
+        request = Request("GET", root.origin, f"{root.path}/sharing/rest/portals/self?f=json", {"Accept": "*/*"})
+        referer = fetched.referer or self.referer_to_send(wire)
+        response = wire.send(attach(request, fetched.value, referer, legacy=False))
+        answer = read_json(response, "The portal")
+        name = _text_in(answer, "appInfo", "appId") if app is not None else _text_in(answer, "user", "username")
+        if not name:
+            words = f" {response.esri_error}" if response.esri_error is not None else ""
+            raise ArcGISLoginError(f"{root} issued a token but does not say who is signed in with it.{words}", url=str(root))
+        expected = app or self._expected_user()
+        if expected is not None and not _same_user(name, expected):
+            raise ArcGISLoginError(f"{root} says that {name!r:.100} is signed in, not {expected!r:.100}.", url=str(root))
+
+
+class PortalAuth(SiteAuth):
+    """A `SiteAuth` whose site is known to be the portal that `url` points into."""
+
+    def __init__(self, url: str, **options: Any) -> None:
+        super().__init__(url, **options)
+        split = split_url(url)
+        if server_root(split.origin, split.path) is not None:
+            raise ConfigurationError(
+                f"{redact_url(url)} is a URL of an ArcGIS Server, and {type(self).__name__} signs in at portals. Give the"
+                " address of the portal that the server is federated with; EsriGenTokenAuth signs in at stand-alone servers."
+            )
+        self.portal = portal_root(split)
+        self._portal_site = portal_service(self.portal)
+
+    def _site(self, wire: Wire) -> TokenService:
+        return self._portal_site
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.portal})"
+
+
+def usable(source: TokenSource | NoTokenError) -> TokenSource:
+    """`source`, unless it is the reason why there is none: that is raised."""
+    if isinstance(source, NoTokenError):
+        raise fresh(source)
+    return source
+
+
+def describe_source(site: TokenService, router: TokenRouter, url: str, wire: Wire, refusal: EsriHttpError | None = None) -> str:
+    """One line on the token for `url`. `refusal`: why there is none of the site, if that is known."""
+    split = split_url(url)
+    where = f"{split.origin}{split.path}"
+    try:
+        source = router.source_for(site, Request("GET", split.origin, split.path, {}), Audience(split.origin), wire)
+    except EsriHttpError as error:
+        return f"{where}: no token ({error})"
+    if source is None:
+        return f"{where}: no token; it is neither part of {site.root} nor a resource of a server"
+    if isinstance(source, NoTokenError):
+        return f"{where}: no token, and an error if it wants one. {source}"
+    if source is router.tokens:
+        return f"{where}: the token of {site.root}" if refusal is None else f"{where}: no token ({refusal})"
+    return f"{where}: a token of its own, for which that of {site.root} is exchanged"
+
+
+def expires_of(keeper: TokenKeeper) -> datetime.datetime | None:
+    """When the token that `keeper` holds dies (UTC); `None` while there is none or the server did not say."""
+    token = keeper.token
+    if token is None or token.expires_at is None:
+        return None
+    return datetime.datetime.fromtimestamp(token.expires_at, datetime.timezone.utc)
+
+
+def _text_in(answer: dict[str, Any], part: str, name: str) -> str | None:
+    """A text one floor down in an answer that may hold anything."""
+    found = answer.get(part)
+    text = found.get(name) if isinstance(found, dict) else None
+    return text if isinstance(text, str) else None
+
+
+def _same_user(one: str, other: str) -> bool:
+    """Whether two names mean one account; ``DOMAIN\\user`` and ``user@DOMAIN`` are one."""
+    return _plain_user(one) == _plain_user(other)
+
+
+def _plain_user(name: str) -> tuple[str, str]:
+    domain, slash, user = name.partition("\\")
+    if slash:
+        return user.lower(), domain.lower()
+    user, _, domain = name.partition("@")
+    return user.lower(), domain.lower()

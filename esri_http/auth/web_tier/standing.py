@@ -1,0 +1,124 @@
+"""How credentials stand with the servers that have seen them: accepted, refused, or shown for the first time.
+
+A password is shown for the first time by one request, and the others wait for its answer: with many threads it would else be
+refused as often as there are threads, and the account locked. One that was refused is not shown again.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from ...words.errors import ArcGISLoginError, DeadlineExceededError, SignInError
+from ...words.forks import watch_forks
+from ...words.redaction import redact_url
+from ..flights import fresh
+
+if TYPE_CHECKING:
+    from ...messages.request import Request
+    from ...messages.response import Response
+    from ...words.origins import Origin
+    from ..base import Wire
+
+_MOST_PLACES = 1000
+# Whoever waits longer goes ahead: the first one may be waiting for him, if only for its body.
+_LONGEST_TURN_SECONDS = 30.0
+
+
+class Turn:
+    """The right to show the credentials, until `end`. Belongs to one thread, which may have it more than once."""
+
+    __slots__ = ("_lock",)
+
+    def __init__(self, lock: threading.RLock) -> None:
+        self._lock: threading.RLock | None = lock
+
+    def end(self) -> None:
+        """Let the next one go; a second call does nothing."""
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            lock.release()
+
+
+class Standing:
+    """What servers have said of one set of credentials. Other credentials get another one. Shared by threads."""
+
+    def __init__(self) -> None:
+        self._accepted: frozenset[Origin] = frozenset()
+        self._refusals: dict[Any, SignInError] = {}  # by origin, by origin and path, or for everywhere (None)
+        self.after_fork()
+        watch_forks(self)
+
+    def after_fork(self) -> None:
+        """In a forked child: turns were taken by threads that are not there."""
+        self._turns: dict[Origin, threading.RLock] = {}
+
+    def check_refusal(self, request: Request) -> None:
+        """Raise the `ArcGISLoginError` with which the credentials were refused where `request` goes, or everywhere."""
+        refusals = self._refusals
+        if not refusals:
+            return
+        places = (None, request.origin, (request.origin, request.path))
+        refusal = next((refusals[place] for place in places if place in refusals), None)
+        if refusal is not None:
+            raise fresh(refusal)
+
+    def turn_at(self, request: Request, wire: Wire) -> Turn | None:
+        """The turn to show the credentials, as soon as it is free; `None` where they are accepted, or after half a minute.
+
+        Raises the `ArcGISLoginError` of a refusal, and `DeadlineExceededError` when the call has no time to wait.
+        """
+        self.check_refusal(request)
+        if request.origin in self._accepted:
+            return None
+        if len(self._turns) >= _MOST_PLACES:
+            self._turns = {}  # at worst, two go ahead at once
+        lock = self._turns.setdefault(request.origin, threading.RLock())
+        left = wire.deadline.remaining()
+        if not lock.acquire(timeout=_LONGEST_TURN_SECONDS if left is None else max(0.0, min(left, _LONGEST_TURN_SECONDS))):
+            if not wire.deadline.allows(0):
+                message = "The time for the whole call is used up; another thread is still signing in."
+                raise DeadlineExceededError(message, url=request.url)
+            return None
+        turn = Turn(lock)
+        try:
+            self.check_refusal(request)
+        except BaseException:
+            turn.end()
+            raise
+        if request.origin in self._accepted:
+            turn.end()
+            return None
+        return turn
+
+    def accepted(self, request: Request, response: Response) -> None:
+        """Take note that the credentials were shown with `request`, and not refused by `response`."""
+        if response.status_code >= 500 or request.origin in self._accepted:
+            return  # a server in trouble may not have looked at them
+        accepted = self._accepted if len(self._accepted) < _MOST_PLACES else frozenset()
+        self._accepted = accepted | {request.origin}
+
+    def refused(self, request: Request, why: str) -> ArcGISLoginError:
+        """The error for credentials that were refused. It is remembered for the origin.
+
+        Where they were good, or not looked at, before, it may be about one resource only: then it is remembered for the path,
+        and for the origin only if they are refused once more before they are good again.
+        """
+        error = ArcGISLoginError(f"{redact_url(request.url)} refuses the sign-in: {why}", url=request.url, code=401)
+        place = (request.origin, request.path) if request.origin in self._accepted else request.origin
+        self._accepted -= {request.origin}
+        if len(self._refusals) >= _MOST_PLACES:
+            self._refusals.pop(next(iter(self._refusals)), None)
+        self._refusals[place] = error
+        return error
+
+    def refused_everywhere(self, error: SignInError) -> None:
+        """Take note that the domain itself refused the credentials."""
+        self._refusals[None] = error
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_accepted": self._accepted, "_refusals": dict(self._refusals)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__()  # type: ignore[misc]
+        self.__dict__.update(state)
