@@ -17,8 +17,8 @@ from __future__ import annotations
 from . import faults
 from .accounts import User, default_users
 from .messages import Answer, Connection, Fields, Request, pattern, pattern_sha256
-from .oauth_proofs import s256, totp
-from .oauth_settings import OUT_OF_BAND, App
+from .oauth.proofs import s256, totp
+from .oauth.settings import OUT_OF_BAND, App
 from .places import Place, all_places
 from .portal import EmbeddedPortal
 from .recording import RecordedRequest

@@ -16,8 +16,8 @@ from .certificates import LOOPBACK_NAMES, PrivateAuthority, server_context
 from .faults import Faults
 from .layer import PlacesLayer
 from .loop import HttpLoop
-from .oauth import OAuth
-from .oauth_settings import OUT_OF_BAND, App
+from .oauth.oauth import OAuth
+from .oauth.settings import OUT_OF_BAND, App
 from .places import all_places
 from .portal_site import PortalSite
 from .recording import RecordedRequest, Recorder

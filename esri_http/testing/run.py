@@ -6,7 +6,8 @@ import argparse
 import signal
 import sys
 import threading
-from types import FrameType
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from .accounts import User, default_users
 from .portal import EmbeddedPortal
@@ -42,13 +43,12 @@ def _minutes(text: str) -> float:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Serve until Ctrl-C or SIGTERM; returns the exit status: 0, or 1 when a port is taken."""
+    """Serve until Ctrl-C, SIGTERM or SIGHUP; returns the exit status: 0, or 1 when a port is taken."""
     users = [User(name, password) for name, _, password in (text.partition(":") for text in args.user)]
     portal = EmbeddedPortal(not args.http, args.host, users=users or None, port=args.port)
     portal.token_lifetime_minutes = args.minutes
-    previous = _terminate_like_ctrl_c()
     try:
-        with portal:
+        with _ended_like_ctrl_c(), portal:
             _describe(portal)
             serve_until_interrupted()
     except OSError as error:
@@ -56,9 +56,6 @@ def run(args: argparse.Namespace) -> int:
         return 1
     except KeyboardInterrupt:
         print("Stopped.")
-    finally:
-        if previous is not None:
-            signal.signal(signal.SIGTERM, previous)
     return 0
 
 
@@ -98,12 +95,19 @@ def _describe(portal: EmbeddedPortal) -> None:
     print("Stop with Ctrl-C.", flush=True)
 
 
-def _terminate_like_ctrl_c() -> signal.Handlers | signal._HANDLER | None:
-    """Let SIGTERM end the portal as Ctrl-C does, so that its files go. Only the main thread may say so."""
-    if threading.current_thread() is not threading.main_thread():
-        return None
+@contextmanager
+def _ended_like_ctrl_c() -> Iterator[None]:
+    """Let SIGTERM, and a terminal that is closed, end the portal as Ctrl-C does, so that its files go.
 
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    return signal.signal(signal.SIGTERM, interrupt)
+    Only the main thread may say so; and what somebody else sees to, as `nohup` does, stays as it is.
+    """
+    names = ("SIGTERM", "SIGHUP") if threading.current_thread() is threading.main_thread() else ()
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]  # Windows has no SIGHUP
+    numbers = [number for number in numbers if signal.getsignal(number) == signal.SIG_DFL]
+    for number in numbers:
+        signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            signal.signal(number, signal.SIG_DFL)

@@ -7,8 +7,8 @@ import base64
 import pytest
 
 from esri_http.testing import s256, totp
-from esri_http.testing.oauth_proofs import is_totp, is_verified
-from esri_http.testing.oauth_settings import App, minutes_of
+from esri_http.testing.oauth.proofs import is_totp, is_verified
+from esri_http.testing.oauth.settings import App, minutes_of
 
 ORIGIN = "https://localhost:7443"
 

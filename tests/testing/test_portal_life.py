@@ -172,8 +172,8 @@ def test_the_fixture_gives_a_running_portal(esri_portal, new_client):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signal that ends one child as Ctrl-C does")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_program_prints_its_urls_and_stops_cleanly(number):
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_the_program_prints_its_urls_and_stops_cleanly(name):
     code = "import sys; from esri_http.testing.run import serve; sys.exit(serve(sys.argv[1:]))"
     command = [sys.executable, "-c", code, "--user", "eve:apple"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
@@ -181,7 +181,7 @@ def test_the_program_prints_its_urls_and_stops_cleanly(number):
         for line in process.stdout:
             lines.append(line)
             if "Ctrl-C" in line:
-                process.send_signal(number)
+                process.send_signal(getattr(signal, name))
         errors = process.stderr.read()
     text = "".join(lines)
     assert process.returncode == 0, errors

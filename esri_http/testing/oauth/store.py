@@ -5,8 +5,8 @@ from __future__ import annotations
 import secrets
 import threading
 
-from .oauth_settings import App
-from .tokens import PORTAL, Grant, TokenStore
+from ..tokens import PORTAL, Grant, TokenStore
+from .settings import App
 
 
 class SignIn:

@@ -6,7 +6,7 @@ import html
 import json
 from typing import Any, NamedTuple
 
-from .messages import Answer
+from ..messages import Answer
 
 _DOCUMENT = """<!DOCTYPE html>
 <html lang="en">

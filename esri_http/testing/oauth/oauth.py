@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .oauth_grants import TokenEndpoint
-from .oauth_settings import OUT_OF_BAND, App, OAuthSettings
-from .oauth_sign_in import SignInPages
-from .oauth_store import OAuthStore
-from .portal_site import PortalSite
+from ..portal_site import PortalSite
+from .grants import TokenEndpoint
+from .settings import OUT_OF_BAND, App, OAuthSettings
+from .sign_in import SignInPages
+from .store import OAuthStore
 
 
 class OAuth(OAuthSettings):

@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from .messages import Answer, Handler, Request, page
-from .oauth_pages import (
+from ..messages import Answer, Handler, Request, page
+from ..portal_site import ORG_ID, PortalSite
+from ..site import Refusal
+from ..tokens import PORTAL, Grant
+from .pages import (
     Form,
     FormField,
     approval_page,
@@ -16,12 +19,9 @@ from .oauth_pages import (
     identity_provider_page,
     message_page,
 )
-from .oauth_settings import OUT_OF_BAND, OAuthSettings, minutes_of
-from .oauth_steps import STEPS, Step, is_true
-from .oauth_store import OAuthStore, SignIn
-from .portal_site import ORG_ID, PortalSite
-from .site import Refusal
-from .tokens import PORTAL, Grant
+from .settings import OUT_OF_BAND, OAuthSettings, minutes_of
+from .steps import STEPS, Step, is_true
+from .store import OAuthStore, SignIn
 
 _WRONG_PASSWORD = {"code": "OAUTH_0015", "message": "Invalid username or password."}
 _DENIED = {"error": "access_denied", "error_description": "The user denied your request."}

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Callable, NamedTuple
 
-from .accounts import User
-from .oauth_pages import FormField
-from .oauth_proofs import is_totp
-from .oauth_settings import App, OAuthSettings
+from ..accounts import User
+from .pages import FormField
+from .proofs import is_totp
+from .settings import App, OAuthSettings
 
 _SHORTEST_PASSWORD = 8
 

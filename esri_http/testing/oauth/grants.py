@@ -6,13 +6,13 @@ import hmac
 from collections.abc import Mapping
 from typing import Any, Callable
 
-from .messages import JSON_TYPE, TEXT_TYPE, Answer, Handler, Request, error_envelope, json_answer, page
-from .oauth_pages import error_page, message_page
-from .oauth_proofs import is_verified
-from .oauth_settings import App, OAuthSettings, minutes_of
-from .oauth_store import OAuthStore, Session, SignIn
-from .portal_site import PortalSite
-from .tokens import PORTAL, Grant
+from ..messages import JSON_TYPE, TEXT_TYPE, Answer, Handler, Request, error_envelope, json_answer, page
+from ..portal_site import PortalSite
+from ..tokens import PORTAL, Grant
+from .pages import error_page, message_page
+from .proofs import is_verified
+from .settings import App, OAuthSettings, minutes_of
+from .store import OAuthStore, Session, SignIn
 
 
 class GrantError(Exception):
