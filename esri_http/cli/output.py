@@ -5,10 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING, NamedTuple
 
-from ..transfers.local import local_trouble
+from ..transfers.local import followed, local_trouble, put_in_place
 from ..words.errors import ConfigurationError, EsriHttpError, EsriHttpResponseError
 from ..words.redaction import redact_url
 from .terminal import is_terminal, pretty, shown, write
@@ -40,8 +40,8 @@ def show(response: Response, wanted: Wanted) -> None:
     response.raise_for_error()
     if wanted.is_json and response.peek(_LOOKED_AT).lstrip()[:1] == b"<":
         raise _page_instead(response)
-    if wanted.path not in (None, "-"):
-        with new_file(str(wanted.path)) as file:
+    if wanted.path is not None and wanted.path != "-":
+        with new_file(wanted.path) as file:
             _copy(response, file)
     elif wanted.raw or not is_terminal(sys.stdout):
         if sys.stdout is not None:
@@ -103,14 +103,13 @@ def _indented(response: Response) -> str | None:
 
 def check_place(path: str | None) -> None:
     """Raise `LocalFileError` where no file could be written at `path`, before something is sent whose answer would be lost."""
-    if path in (None, "-"):
+    if path is None or path == "-":
         return
-    place = os.path.realpath(str(path))
-    with local_trouble(place, "written"):
-        if os.path.isdir(place):
+    with local_trouble(path, "written"):
+        if os.path.isdir(path):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        if not _is_special(place):
-            trial = _unfinished(place)
+        if not _is_special(path):
+            trial = _unfinished(followed(path))
             open(trial, "xb").close()
             os.unlink(trial)
 
@@ -119,22 +118,23 @@ def check_place(path: str | None) -> None:
 def new_file(path: str) -> Iterator[IO[bytes]]:
     """A file to write that takes the place of `path` when all of it is there, and leaves nothing behind otherwise.
 
-    What is no plain file (a device, a pipe) is written directly. Raises `LocalFileError`.
+    A symbolic link stays, and what it leads to is written; what is no plain file (a device, a pipe), directly. Raises
+    `LocalFileError`.
     """
-    path = os.path.realpath(path)
     with local_trouble(path, "written"):
         if _is_special(path):
             with open(path, "wb") as file:
                 yield file
             return
+        path = followed(path)
         unfinished = _unfinished(path)
         try:
             with open(unfinished, "xb") as file:
                 yield file
-            _take_permissions(path, unfinished)
-            os.replace(unfinished, path)
+            put_in_place(unfinished, path)
         except BaseException:
-            _remove(unfinished)
+            with suppress(OSError):
+                os.unlink(unfinished)
             raise
 
 
@@ -145,16 +145,3 @@ def _is_special(path: str) -> bool:
 def _unfinished(path: str) -> str:
     return f"{path}.{os.urandom(4).hex()}.part"
 
-
-def _take_permissions(old: str, new: str) -> None:
-    try:
-        os.chmod(new, os.stat(old).st_mode & 0o777)
-    except OSError:
-        pass
-
-
-def _remove(path: str) -> None:
-    try:
-        os.unlink(path)
-    except OSError:
-        pass

@@ -23,7 +23,7 @@ from ..words.headers import pairs
 from ..words.redaction import redact_url
 from ..words.settings import read_deadline, read_timeout
 from ..words.urls import split_url
-from .local import check_target, path_text
+from .local import check_target, followed, path_text
 from .names import file_name_of
 from .part import Part
 from .progress import Progress, passing_on
@@ -97,12 +97,13 @@ class _Download:
         """Bring the file down; its path."""
         try:
             if not self._takes_name:
-                self._open(self._path)
+                self._open(followed(self._path))
             while not self._went_through():
                 pass
             assert self._part is not None
             self._progress.finish(self._part.size)
-            return self._part.publish()
+            self._part.publish()
+            return self._part.target if self._takes_name else self._path
         finally:
             if self._part is not None:
                 self._part.close()

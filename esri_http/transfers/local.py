@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import FileIO
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +36,21 @@ def path_text(path: Any) -> str:
     if not isinstance(path, (str, bytes, os.PathLike)) or not (text := os.fsdecode(path)):
         raise LocalFileError(f"A path is text or a pathlib.Path, not {path!r:.80}.")
     return text
+
+
+def followed(path: str) -> str:
+    """The file that is written for `path`: where a symbolic link leads, or `path` itself. Raises `LocalFileError`."""
+    with local_trouble(path, "written"):
+        return os.path.realpath(path) if os.path.islink(path) else path
+
+
+def put_in_place(whole: str, path: str) -> None:
+    """Have the file `whole` take the place of `path` in one step, with the permissions of the file that was there."""
+    with suppress(OSError):  # there was none
+        former = os.lstat(path).st_mode
+        if stat.S_ISREG(former):
+            os.chmod(whole, former & 0o777)
+    os.replace(whole, path)
 
 
 def check_target(path: str) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..words.errors import LocalFileError
 from ..words.file_locks import try_lock, unlock
-from .local import local_error, local_trouble
+from .local import local_error, local_trouble, put_in_place
 from .names import NOTE_ENDING, PART_ENDING
 from .ranges import is_validator
 
@@ -126,16 +126,15 @@ class Part:
             raise local_error(self.target, "written", error) from error
         self.size += len(piece)
 
-    def publish(self) -> str:
-        """Put the whole file where it belongs, in the place of what was there; its path."""
+    def publish(self) -> None:
+        """Put the whole file where it belongs, in the place of what was there."""
         assert self._file is not None
         with local_trouble(self.target, "written"):
             os.fsync(self._file.fileno())
             self._file.close()
-            os.replace(self.target + PART_ENDING, self.target)
+            put_in_place(self.target + PART_ENDING, self.target)
         self._file = None
         self.close()
-        return self.target
 
     def close(self) -> None:
         """Let go. Bytes that can be continued stay; so do those of another file, if none of this one came. Twice is fine."""

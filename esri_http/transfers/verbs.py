@@ -24,18 +24,19 @@ class TransferVerbs:
     ) -> str:
         """GET `url` into the file `path`, in constant memory; returns the absolute path of the file.
 
-        `path` is text or a `pathlib.Path`. Into a folder (or what ends like one) the file goes under the name that the server
-        gives it (RFC 6266), or else the last part of the URL; such a name is made harmless first. A file of that name is
-        replaced, so give a folder of its own. `params` and `options` are those of `request` for one call (`headers`, `auth`,
-        `timeout` ...), but there is no `deadline` for all of it unless you give one: the read time-out watches over the
-        silence, and the session's deadline over the time until each answer begins.
+        `path` is text or a `pathlib.Path`; a symbolic link there stays, and the file goes to where it leads. Into a folder (or
+        what ends like one) the file goes under the name that the server gives it (RFC 6266), or else the last part of the
+        URL; such a name is made harmless first. A file or link of that name is replaced, so give a folder of its own. `params`
+        and `options` are those of `request` for one call (`headers`, `auth`, `timeout` ...), but there is no `deadline` for
+        all of it unless you give one: the read time-out watches over the silence, and the session's deadline over the time
+        until each answer begins.
 
-        The file appears whole or not at all, and what was there before stays until then. The bytes gather in
-        ``<path>.part``, with a note about them in ``<path>.part.json``. Where the connection breaks, the rest is asked for
-        (RFC 9110 section 14), again and again, until five attempts in a row got no further. What is there then stays, and
-        the next call with `resume` goes on from there, if the server says that the file is still the same; `resume=False`
-        begins anew. Servers that give no parts, or nothing to know the file by, begin anew, too. Two downloads to one `path`
-        at the same time are an error for the second.
+        The file appears whole or not at all, and what was there before stays until then; its permissions hold for the new
+        one. The bytes gather in ``<file>.part``, with a note about them in ``<file>.part.json``. Where the connection breaks,
+        the rest is asked for (RFC 9110 section 14), again and again, until five attempts in a row got no further. What is
+        there then stays, and the next call with `resume` goes on from there, if the server says that the file is still the
+        same; `resume=False` begins anew. Servers that give no parts, or nothing to know the file by, begin anew, too. Two
+        downloads to one `path` at the same time are an error for the second.
 
         ``progress(done, total)`` is told the bytes that are there and those of the whole file (`None`: not known): at the
         beginning, then at most about ten times a second, and at the end. It may raise something to cancel; that comes out

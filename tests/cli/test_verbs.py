@@ -152,6 +152,16 @@ def test_an_answer_is_written_into_a_file(portal: EmbeddedPortal, tmp_path: Path
     assert os.listdir(tmp_path) == ["image.tif"]
 
 
+def test_a_link_to_a_file_is_written_through_and_so_is_one_to_the_output(portal: EmbeddedPortal, tmp_path: Path) -> None:
+    file, link = tmp_path / "elsewhere", tmp_path / "link"
+    link.symlink_to(file.name)
+    image = ("get", portal.public_image_url, "-F", "size=1000", "-F", "f=image")
+    assert run(*image, "-o", str(link)).status == 0
+    assert (link.is_symlink(), hashlib.sha256(file.read_bytes()).hexdigest()) == (True, pattern_sha256(1000))
+    assert run(*image, "-o", "/dev/stdout").raw == file.read_bytes()
+    assert sorted(os.listdir(tmp_path)) == ["elsewhere", "link"]
+
+
 @pytest.mark.parametrize("fault", [faults.reset(after_bytes=100_000), faults.arcgis_error(500), faults.status(404)])
 def test_the_file_stays_as_it_was_where_the_answer_is_no_success(fault: Any, portal: EmbeddedPortal, tmp_path: Path) -> None:
     file = tmp_path / "image.tif"

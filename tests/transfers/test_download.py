@@ -36,6 +36,8 @@ from .shelf import CONTENT, asked, files_in, part_of
 
 MEBIBYTE = 1 << 20
 
+needs_links = pytest.mark.skipif(sys.platform == "win32", reason="to make links takes a right of its own")
+
 
 class TestWholeFiles:
     @pytest.mark.parametrize("size", [0, 1, 262_143, 262_144, 262_145, 5 * MEBIBYTE])
@@ -259,6 +261,57 @@ class TestThisMachine:
         (tmp_path / "f").write_bytes(b"x" * 2 * len(CONTENT))
         client.download(peer.url, tmp_path / "f")
         assert (tmp_path / "f").read_bytes() == CONTENT
+
+    @needs_links
+    @pytest.mark.parametrize("is_there", [True, False])
+    def test_a_link_is_written_through_and_stays(
+        self, shelf_peer: Any, client: EsriSession, tmp_path: Path, is_there: bool
+    ) -> None:
+        _, peer = shelf_peer(CONTENT, 100_000, 0, 0, 0, 0, 0)
+        link, folder = tmp_path / "link", tmp_path / "elsewhere"
+        folder.mkdir()
+        if is_there:
+            (folder / "f").write_text("what was there")
+        link.symlink_to(Path("elsewhere") / "f")
+        with pytest.raises(ConnectionLostError):
+            client.download(peer.url, link)
+        assert (files_in(tmp_path), part_of(folder / "f").stat().st_size) == (["elsewhere", "link"], 100_000)
+        assert client.download(peer.url, link) == str(link)
+        assert (link.is_symlink(), (folder / "f").read_bytes(), files_in(folder)) == (True, CONTENT, ["f"])
+        assert asked(peer)[-1] == "bytes=100000-"
+
+    @needs_links
+    def test_a_link_that_leads_nowhere_is_told_before_anything_is_sent(
+        self, shelf_peer: Any, client: EsriSession, tmp_path: Path
+    ) -> None:
+        _, peer = shelf_peer()
+        (tmp_path / "away").symlink_to(tmp_path / "missing" / "f")
+        (tmp_path / "round").symlink_to(tmp_path / "round")
+        for name in ("away", "round"):
+            with pytest.raises(LocalFileError):
+                client.download(peer.url, tmp_path / name)
+        assert (peer.requests, files_in(tmp_path)) == ([], ["away", "round"])
+
+    @needs_links
+    def test_a_server_cannot_choose_a_link_to_write_through(
+        self, shelf_peer: Any, client: EsriSession, tmp_path: Path
+    ) -> None:
+        _, peer = shelf_peer()
+        folder = tmp_path / "folder"
+        folder.mkdir()
+        (tmp_path / "precious").write_text("precious")
+        (folder / "f.zip").symlink_to(tmp_path / "precious")
+        client.download(peer.url_for("/f.zip"), folder)
+        assert ((tmp_path / "precious").read_text(), (folder / "f.zip").read_bytes()) == ("precious", CONTENT)
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="has no such permissions")
+    def test_the_permissions_of_a_file_that_was_there_hold_for_the_new_one(
+        self, shelf_peer: Any, client: EsriSession, tmp_path: Path
+    ) -> None:
+        _, peer = shelf_peer()
+        (tmp_path / "f").touch(0o600)
+        client.download(peer.url, tmp_path / "f")
+        assert ((tmp_path / "f").stat().st_mode & 0o777, (tmp_path / "f").read_bytes()) == (0o600, CONTENT)
 
 
 @contextmanager
