@@ -79,6 +79,17 @@ def changed_answer(change: Callable[[dict[str, Any]], Any]) -> Callable[[Request
     return fault
 
 
+def meanwhile(work: Callable[[], Any]) -> Callable[[Request, Callable[[], Answer]], Answer]:
+    """A fault for the embedded portal: `work` is done while it answers."""
+
+    def fault(request: Request, answer_normally: Callable[[], Answer]) -> Answer:
+        answer = answer_normally()
+        work()
+        return answer
+
+    return fault
+
+
 def guarded(good: set[str], refusal: Union[Reply, None] = None) -> Callable[[RecordedRequest], Reply]:
     """A handler that answers requests with a token of `good`, and the others with `refusal` (498 in HTTP 200)."""
 

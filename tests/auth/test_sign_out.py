@@ -7,7 +7,7 @@ import pytest
 from esri_http import EsriAPIKeyAuth, EsriBasicAuth, EsriUserTokenAuth
 from esri_http.testing import faults
 from esri_http.words.errors import ArcGISLoginError, ConfigurationError, EsriHttpError, InteractionRequiredError, SignInError
-from tests.auth.helpers import SELF, sign_ins, token_sent, trail
+from tests.auth.helpers import SELF, meanwhile, sign_ins, token_sent, trail
 
 REVOKED = {"page", "PKCE", "OAuth", "refresh token"}
 KEPT = {"user token", "user token of a site", "API key"}
@@ -141,6 +141,18 @@ def test_the_tokens_of_federated_servers_are_forgotten(portal, make, open_sessio
     session.auth.logout()
     assert session.get(portal.layer_url + "?f=json").esri_error.code == 499
     session.auth.login()
+    portal.clear()
+    assert session.get(portal.layer_url + "?f=json").json()["type"] == "Feature Layer"
+    assert trail(portal) == ["info", "generateToken", "generateToken", "0"]
+
+
+def test_even_one_that_is_being_asked_for_meanwhile(portal, make, open_session):
+    auth = make("built-in")
+    session = open_session(auth)
+    session.get(portal.portal_url + SELF)
+    portal.faults.add("/generateToken", meanwhile(auth.logout))
+    session.get(portal.layer_url + "?f=json")
+    auth.login()
     portal.clear()
     assert session.get(portal.layer_url + "?f=json").json()["type"] == "Feature Layer"
     assert trail(portal) == ["info", "generateToken", "generateToken", "0"]

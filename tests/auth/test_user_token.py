@@ -11,7 +11,7 @@ import pytest
 
 from esri_http import EsriSession, EsriUserTokenAuth
 from esri_http.words.errors import ArcGISLoginError, ConfigurationError
-from tests.auth.helpers import errors_in, guarded, in_threads, token_sent
+from tests.auth.helpers import errors_in, guarded, in_threads, meanwhile, token_sent
 from tests.support.peers import Reply, json_reply
 
 TOKEN = "given+token/=."
@@ -256,6 +256,29 @@ class TestWhereItGoes:
         refused = session.get(url, headers={"X-Esri-Authorization": "Bearer nonsense"})
         assert refused.esri_error.code == 498
         assert len(portal.requests) == 2
+
+
+class TestOfAPortal:
+    """With `url=` the servers federated with it get tokens of their own, for the token as it is now."""
+
+    @pytest.fixture
+    def auth(self, portal, fake_clock):
+        return EsriUserTokenAuth(portal.issue_token("amy"), url=portal.portal_url, clock=fake_clock)
+
+    def test_a_token_that_is_set_anew_is_the_one_that_is_exchanged(self, portal, open_session, auth):
+        session = open_session(auth)
+        session.get(portal.layer_url + "?f=json")
+        auth.token = portal.issue_token("bob")
+        session.get(portal.layer_url + "?f=json")
+        assert portal.recorder.find("/generateToken")[-1].form["token"] == auth.token
+
+    def test_even_while_the_old_one_is_being_exchanged(self, portal, open_session, auth):
+        session = open_session(auth)
+        portal.faults.add("/generateToken", meanwhile(lambda: setattr(auth, "token", portal.issue_token("bob"))))
+        session.get(portal.layer_url + "?f=json")
+        session.get(portal.layer_url + "?f=json")
+        assert len(portal.recorder.find("/generateToken")) == 2
+        assert portal.recorder.find("/generateToken")[-1].form["token"] == auth.token
 
 
 class TestLegacy:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Any, Callable
 
 from ...messages.request import Request
@@ -31,6 +32,8 @@ _MAYBE_DEAD = frozenset({400, 401, 403, 498, 499})
 
 class Federation:
     """A portal's federated servers, learnt one by one. Shared by threads; each server is asked once.
+
+    It serves one sign-in: whoever signs in anew makes another one.
 
     What a server says of its owner is only compared with the portal that the user named. The portal's token is posted to
     that portal's own generateToken and nowhere else.
@@ -63,10 +66,6 @@ class Federation:
         """The servers that are known to belong to the portal."""
         return [root for root in list(self._sources) if self.keeper_of(root) is not None]
 
-    def forget(self) -> None:
-        """Drop every server's token, and what is known of the servers."""
-        self._sources = {}
-
     def learn_from(self, other: Federation) -> None:
         """Take over what `other` knows of the servers, and their tokens as they stand; each renews its own."""
         for root, source in list(other._sources.items()):
@@ -77,7 +76,7 @@ class Federation:
                 keeper.put(source.token.fetched(self._clock))
 
     def _keeper(self, root: Root) -> TokenKeeper:
-        return TokenKeeper(ServerTokens(self, root).fetch, self._clock)
+        return TokenKeeper(partial(self._fetch, root), self._clock)
 
     def __getstate__(self) -> dict[str, Any]:
         """A pickle keeps what is known of the servers and their tokens; other threads may learn of a server meanwhile."""
@@ -118,7 +117,7 @@ class Federation:
         log.debug("no token for %s: %s", root, why)
         return NoTokenError(f"{root} wants a token, and none of this session's is for it: {why}.", url=str(root))
 
-    def exchange(self, root: Root, wire: Wire) -> Fetched:
+    def _fetch(self, root: Root, wire: Wire) -> Fetched:
         """A token for the server at `root`, for the portal's token; that one is renewed first where it is dead."""
         token = self._portal_tokens.current(wire)
         try:
@@ -139,17 +138,3 @@ class Federation:
             # Passed on, it would let a server that merely poses as federated act as the user.
             raise NotForServerError(f"{self.portal} hands its own token back for {root}.", url=str(root))
         return fetched.replace(referer=bound_to)
-
-
-class ServerTokens:
-    """Gets the tokens of one federated server."""
-
-    __slots__ = ("_federation", "root")
-
-    def __init__(self, federation: Federation, root: Root) -> None:
-        self._federation = federation
-        self.root = root
-
-    def fetch(self, wire: Wire) -> Fetched:
-        """A new token for this server; raises `SignInError`."""
-        return self._federation.exchange(self.root, wire)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .token_auth import TokenSource
     from .token_services import TokenService
 
-
+# One lock for all: it is held for the making of an object only.
 _founding = ProcessLock()
 
 
@@ -37,11 +37,12 @@ class TokenRouter:
 
     def federation_of(self, site: TokenService) -> Federation:
         """What is known of the servers that belong to `site`."""
-        if self._federation is None:
+        federation = self._federation
+        if federation is None:
             with _founding:
-                if self._federation is None:
-                    self._federation = Federation(site, self.tokens, self._referer, self._clock)
-        return self._federation
+                federation = self._federation or Federation(site, self.tokens, self._referer, self._clock)
+                self._federation = federation
+        return federation
 
     def source_for(
         self, site: TokenService, request: Request, audience: Audience, wire: Wire
@@ -73,10 +74,10 @@ class TokenRouter:
 
     def learn_from(self, site: TokenService, other: TokenRouter) -> None:
         """Take over what `other` knows of the servers of `site`, and their tokens."""
-        if other._federation is not None:
-            self.federation_of(site).learn_from(other._federation)
+        theirs = other._federation
+        if theirs is not None:
+            self.federation_of(site).learn_from(theirs)
 
     def forget(self) -> None:
-        """Drop what is known of the servers, and their tokens."""
-        if self._federation is not None:
-            self._federation.forget()
+        """Drop what is known of the servers, and their tokens; what is being asked meanwhile is for the old sign-in alone."""
+        self._federation = None
