@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .parser import add_debug
 from .terminal import pretty, shown, write
+from .wording import in_options
 
 if TYPE_CHECKING:
     from ..profiles.manager import ProfileManager
@@ -51,7 +52,7 @@ def _show(chosen: argparse.Namespace) -> None:
     manager, profile = stored(chosen.name)
     kind = next(kind for each, kind in _managers() if type(each) is type(manager))
     found = _described(manager, kind, chosen.name)
-    found["secret"] = "there" if profile.secret else profile.secret_problem or "none"
+    found["secret"] = "there" if profile.secret else in_options(profile.secret_problem or "none")
     if chosen.json:
         write(pretty(found) + "\n")
         return

@@ -1,4 +1,4 @@
-"""The package's advice in the words of the command line: options in place of keywords."""
+"""The package's advice in the words of the command line: options in place of keywords, and nothing that is for Python."""
 
 from __future__ import annotations
 
@@ -23,8 +23,12 @@ _OPTIONS = {
     "username": "--user",
 }
 _KEYWORD = re.compile(rf"\b({'|'.join(_OPTIONS)})=(?=[\s.,;:)]|\Z)")
+_FOR_PYTHON = re.compile(r" In Python,[^.]*\.")
 
 
 def in_options(text: str) -> str:
-    """`text` with each keyword that is named in it, such as ``ca_bundles=``, as the option that stands for it."""
-    return _KEYWORD.sub(lambda found: _OPTIONS[found[1]], text)
+    """`text` with each keyword that is named in it, such as ``ca_bundles=``, as the option that stands for it.
+
+    Sentences that begin with "In Python," are left out.
+    """
+    return _KEYWORD.sub(lambda found: _OPTIONS[found[1]], _FOR_PYTHON.sub("", text))

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from ..survey.findings import Finding
 
 _SHUT = (401, 403)
-CERTIFICATE_ADVICE = "With GIS(...), that is cert_file= with key_file=, or a PFX with password=."
+CERTIFICATE_ADVICE = "Give one: cert_file= with key_file=, or a PFX with password=."
 
 
 def dead_end(finding: Finding) -> EsriHttpError:
@@ -21,8 +21,8 @@ def dead_end(finding: Finding) -> EsriHttpError:
         return SignInError(f"{words}. {CERTIFICATE_ADVICE}", url=where)
     if finding.kind == WEB_TIER:
         return SignInError(
-            f"{words}. Known here are Basic, Digest, NTLM and Kerberos, by username= and password=; together with another"
-            " sign-in, by custom_auth=EsriGuessAuth(None, user, password) + that one.", url=where,
+            f"{words}. Known here are Basic, Digest, NTLM and Kerberos, by username= and password=. In Python, they go together"
+            " with another sign-in, by custom_auth=EsriGuessAuth(None, user, password) + that one.", url=where,
         )  # fmt: skip
     if finding.kind == TROUBLE and finding.status in _SHUT:
         return SignInError(f"{words}: it keeps strangers out, and does not say how to sign in. Ask who runs it.", url=where)
@@ -31,7 +31,7 @@ def dead_end(finding: Finding) -> EsriHttpError:
     if finding.kind == PAGE:
         return InteractionRequiredError(
             f"{words} where a portal would answer: a sign-in page (SAML), a proxy, or no portal. Where a person has to sign in"
-            " at such a page, GIS(url, client_id=...) opens it in a browser; token= takes a token that you have.", url=where,
+            " at such a page, client_id= opens it in a browser; token= takes a token that you have.", url=where,
         )  # fmt: skip
     return SignInError(
         f"{words}: there is neither a portal nor an ArcGIS Server. Is the address right? A portal's looks like"

@@ -179,7 +179,7 @@ class _SignIn:
         """Nothing was given, and nothing was asked for."""
         if site.is_portal and not site.fields:
             raise SignInError(
-                f"{site.root} tells strangers nothing. Sign in: GIS(url, username), for example.", url=str(site.root)
+                f"{site.root} tells strangers nothing. Sign in, by username= for example.", url=str(site.root)
             )
         self._session.auth = None
         if site.user is None:
@@ -235,8 +235,8 @@ def _let_in(way: Way, site: Site) -> tuple[Site, Way]:
     if site.user is None and site.is_portal:
         raise SignInError(
             f"The web tier of {site.root} took the sign-in ({way.name}), but the portal behind it says that nobody is signed"
-            " in. If it has accounts of its own besides, join two handlers: custom_auth=EsriBasicAuth(None, user, password) +"
-            " EsriBuiltInAuth(url, user, password), for example.", url=str(site.root),
+            " in. In Python, if it has accounts of its own besides, join two handlers: custom_auth=EsriBasicAuth(None, user,"
+            " password) + EsriBuiltInAuth(url, user, password), for example.", url=str(site.root),
         )  # fmt: skip
     return site, way
 

@@ -155,8 +155,9 @@ def variable_of(profile: str) -> str:
 def ways_out(profile: str) -> str:
     """The end of messages about a store that cannot be used: what to do instead."""
     return (
-        "Without it: give the password each time (where there is somebody to ask, it is asked for), set the environment"
-        f" variable {variable_of(profile)}, or hand in a SecretStore of your own (store=)."
+        "Without it: give the password each time (password=; where there is somebody to ask, it is asked for), or set the"
+        f" environment variable {variable_of(profile)}. In Python, a SecretStore of your own will do, too: secret_store= of"
+        " GIS, store= of ProfileManager."
     )
 
 

@@ -32,6 +32,13 @@ def saved_secret(home: Path) -> str:
     return secret
 
 
+def assert_in_its_own_words(text: str) -> None:
+    """What to do without a keyring is said in the words of the command line alone."""
+    assert "Without it: give the password each time (--password-stdin;" in text
+    assert "ESRI_HTTP_PASSWORD_WORK" in text
+    assert not re.search(r"\w=|Python|SecretStore", text)
+
+
 def save_work(portal: EmbeddedPortal) -> None:
     """Make the profile `work`, of amy."""
     done = run("login", portal.portal_url, "--user", "amy", "--password-stdin", "--save", "work", given=SECRET.encode())
@@ -242,7 +249,7 @@ def test_a_profile_works_without_a_keyring_by_its_variable(portal: EmbeddedPorta
     arguments = ("login", portal.portal_url, "--user", "amy", "--save", "work")
     refused = run(*arguments, "--password-stdin", given=SECRET.encode(), env={**env, "ESRI_HTTP_PASSWORD_WORK": ""})
     assert refused.status == 6
-    assert "ESRI_HTTP_PASSWORD_WORK" in refused.err
+    assert_in_its_own_words(refused.err)
     assert not (home / ".arcgisprofile").exists()
     assert run(*arguments, "--password-stdin", given=SECRET.encode(), env=env).status == 0
     assert run("whoami", "--profile", "work", env=env).status == 0
@@ -271,8 +278,11 @@ def test_a_profile_works_without_a_keyring_by_its_password_each_time(portal: Emb
             assert terminal.end() == 0
             assert terminal.seen.endswith(f"\r\namy (Amy Adams, org_user) at {portal.portal_url}\r\n")
     assert run("whoami", "--profile", "work", "--password-stdin", given=SECRET.encode(), env=env).status == 0
+    for shown in (run("profiles", "show", "work", env=env), run("profiles", "show", "work", "--json", env=env)):
+        assert_in_its_own_words(shown.out)
     unasked = run("whoami", "--profile", "work", env=env)
     assert unasked.status == 3
+    assert_in_its_own_words(unasked.err)
     assert "keyring found nothing" in unasked.err
     assert (home / ".arcgisprofile").read_text() == stored
     kept = run("login", portal.portal_url, "--save", "work", env={**env, **AS_AMY})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Optional
@@ -11,6 +12,7 @@ import pytest
 
 from esri_http.testing import Answer, EmbeddedPortal
 from tests.support.certificates import CertificateAuthority
+from tests.support.http_messages import Reply
 from tests.support.peers import HandlerPeer, json_reply
 from tests.support.proxies import ProxyPeer
 
@@ -130,6 +132,16 @@ def test_nobody_is_asked_where_there_is_no_terminal(portal: EmbeddedPortal) -> N
         "esri-http: There is no terminal to ask on. Give the password by --password-stdin or in ESRI_HTTP_PASSWORD; the code of"
         " a browser is pasted on a terminal."
     ]
+
+
+def test_a_dead_end_is_told_in_options(handler_peer: Peers) -> None:
+    closed = handler_peer(lambda request: Reply(401, {"WWW-Authenticate": "Bearer"}))
+    page = handler_peer(lambda request: Reply(200, {"Content-Type": "text/html"}, "<html></html>"))
+    for peer, advice in ((closed, "by --user and --password-stdin."), (page, "--client-id opens it in a browser;")):
+        done = run("whoami", "--portal", peer.url, "--anonymous")
+        assert done.status == 3
+        assert advice in done.err
+        assert not re.search(r"\w=|Python|GIS\(", done.err)
 
 
 @pytest.mark.parametrize("errors", ["strict", "surrogateescape"])
