@@ -158,6 +158,15 @@ def test_even_one_that_is_being_asked_for_meanwhile(portal, make, open_session):
     assert trail(portal) == ["info", "generateToken", "generateToken", "0"]
 
 
+def test_nor_does_a_sign_in_that_ends_afterwards_leave_anything(portal, by_oauth, open_session):
+    told = []
+    auth = by_oauth(username="amy", password="amys-secret", on_token=told.append)
+    portal.faults.add("/oauth2/token", meanwhile(auth.logout))
+    open_session(auth).get(portal.portal_url + SELF)
+    assert portal.count("/oauth2/token") == 1
+    assert (auth.refresh_token, auth.token_expires, told) == (None, None, [])
+
+
 def test_a_refresh_token_that_was_never_used_is_revoked_too(portal, make, open_session):
     session = open_session(make("refresh token"))
     refresh_token = session.auth.refresh_token

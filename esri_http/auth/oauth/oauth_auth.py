@@ -83,9 +83,8 @@ class OAuthAuth(PortalAuth):
         self._wait_seconds = wait_seconds
         self._is_app = bool(client_secret) and not username and not refresh_token
         self._is_for_a_person = not (client_secret or username or refresh_token)
-        self._refresh_token: RefreshToken | None = None
-        if refresh_token:
-            self._refresh_token = RefreshToken(refresh_token, None, redirect_uri or OOB)
+        self._refresh_token = RefreshToken(refresh_token, None, redirect_uri or OOB) if refresh_token else None
+        self._times_forgotten = 0
 
     @property
     def client_id(self) -> str:
@@ -104,7 +103,10 @@ class OAuthAuth(PortalAuth):
         return grant.fetched(self.clock.time())
 
     def _sign_in_anew(self, wire: Wire) -> Grant:
-        return self._renew(wire) or self._sign_in(wire)
+        before = self._times_forgotten
+        grant = self._renew(wire) or self._sign_in(wire)
+        # After a sign-out or with another password, what was under way is nobody's sign-in any more.
+        return self._keep(grant) if self._times_forgotten == before else grant
 
     def _renew(self, wire: Wire) -> Grant | None:
         """A grant for the refresh token; `None` where there is none, or it is dead and there is the password."""
@@ -112,7 +114,7 @@ class OAuthAuth(PortalAuth):
         if held is None:
             return None
         try:
-            grant = self._refresh(held, wire)
+            return self._refresh(held, wire)
         except ArcGISLoginError as error:
             self._refresh_token = None
             if self._password is None or not self.username:
@@ -122,7 +124,6 @@ class OAuthAuth(PortalAuth):
                 ) from error  # fmt: skip
             log.debug("%s takes the refresh token no more, signing in anew", self.portal)
             return None
-        return self._keep(grant)
 
     def _refresh(self, held: RefreshToken, wire: Wire) -> Grant:
         """A grant for `held`; in its last day together with a new refresh token, from a portal that exchanges them."""
@@ -138,13 +139,13 @@ class OAuthAuth(PortalAuth):
     def _sign_in(self, wire: Wire) -> Grant:
         """The first grant: as the app, by password, or by a person."""
         if self._is_app:
-            return self._keep(self._app.by_secret(self.expiration, wire))
+            return self._app.by_secret(self.expiration, wire)
         if self.username:
             return self._by_form(self._app, wire)
         from .person import PersonSignIn
 
         person = PersonSignIn(self._app, self.clock, self._redirect_uri, self._open_browser, self._prompt, self._wait_seconds)
-        return self._keep(person.grant(self.expiration, self._use_pkce, wire))
+        return person.grant(self.expiration, self._use_pkce, wire)
 
     def _by_form(self, app: OAuthApp, wire: Wire) -> Grant:
         """Through the portal's own sign-in page, without a person."""
@@ -153,7 +154,7 @@ class OAuthAuth(PortalAuth):
         redirect_uri, state, proof = self._redirect_uri or OOB, make_state(), Proof() if self._use_pkce else None
         url = app.authorize_url(redirect_uri, state, proof, self.expiration, allow_verification="false")
         form = FormSignIn(app, self.username or "", self._ask_password(), wire, self.clock, self._mfa_code, self._accept_terms)
-        return self._keep(app.by_code(form.code(url, redirect_uri, state), redirect_uri, proof, wire))
+        return app.by_code(form.code(url, redirect_uri, state), redirect_uri, proof, wire)
 
     def _ask_password(self) -> str:
         if self._password is None:
@@ -198,6 +199,7 @@ class OAuthAuth(PortalAuth):
     def _forget(self) -> None:
         super()._forget()
         self._refresh_token = None
+        self._times_forgotten += 1
 
     def suspend(self) -> bool:
         """Hand licences back (``suspend_session``). Whether the portal confirmed it; `False` where nothing is signed in."""
