@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ...words.bounded import remember
 from ...words.errors import ArcGISLoginError, EsriHttpError, InteractionRequiredError, SignInError
 from ...words.headers import lookup
 from ...words.redaction import redact_url
@@ -99,8 +100,7 @@ class HandshakeAuth(PasswordAuth):
 
     def learn(self, origin: Origin, offer: Offer) -> None:
         """Take note of how `origin` is signed in at."""
-        if origin in self._offers or len(self._offers) < _MOST_ORIGINS:
-            self._offers = {**self._offers, origin: offer}
+        remember(self._offers, origin, offer, _MOST_ORIGINS)
 
     def _begin(self, audience: Audience) -> AuthRun:
         return HandshakeRun(self)

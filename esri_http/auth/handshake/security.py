@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
+from ...words.bounded import remember
 from ...words.errors import ArcGISLoginError, EsriHttpError, InteractionRequiredError, MissingPackageError
 from ...words.values import Value
 from ..flights import Flights, fresh
@@ -101,9 +102,7 @@ class SecurityContexts:
         except (ArcGISLoginError, InteractionRequiredError) as error:
             self._refusal = fresh(error)
             raise
-        if len(self._templates) >= _MOST_TEMPLATES:
-            self._templates = {}
-        self._templates[host] = template
+        remember(self._templates, host, template, _MOST_TEMPLATES)
         return template
 
     def _client(self, mechanism: str, host: str) -> Any:

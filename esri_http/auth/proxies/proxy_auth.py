@@ -9,6 +9,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from ...messages.request import Request
+from ...words.bounded import remember
 from ...words.errors import ConfigurationError, ProxyError
 from ..challenges import Challenge, parse_challenges
 from ..web_tier.basic import EsriBasicAuth, basic_field
@@ -131,9 +132,7 @@ class Signer:
 
     def signed(self, field: str, credentials: Any) -> str:
         """`field`, once it is noted by which credentials it was made."""
-        if len(self._sent) >= _MOST_UNDER_WAY:
-            self._sent.pop(next(iter(self._sent)), None)
-        self._sent[field] = credentials
+        remember(self._sent, field, credentials, _MOST_UNDER_WAY)
         return field
 
     def signer_of(self, sent: str | None) -> Any:

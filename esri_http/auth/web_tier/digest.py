@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ...words.bounded import remember
 from ...words.errors import ConfigurationError, SignInError
 from ...words.redaction import redact_url
 from ..base import ACCEPT, REPLAY, Audience, AuthRun
@@ -41,7 +42,6 @@ class EsriDigestAuth(PasswordAuth):
         if not self.username or self._password is None:
             raise ConfigurationError(f"{type(self).__name__} needs username= and password= as text.")
         quoted(utf8(self.username).decode("latin-1"))
-        # Replaced, never edited: readers take no lock, and a nonce that two writers lose is only asked for again.
         self._spaces: dict[Origin, tuple[DigestSpace, ...]] = {}
 
     def _begin(self, audience: Audience) -> AuthRun:
@@ -61,13 +61,8 @@ class EsriDigestAuth(PasswordAuth):
         known = self._spaces.get(origin, ())
         if known and known[0] is space:
             return
-        spaces = dict(self._spaces)
-        spaces.pop(origin, None)
-        if len(spaces) >= _MOST_ORIGINS:
-            del spaces[next(iter(spaces))]
         others = (other for other in known if other.realm != space.realm)
-        spaces[origin] = (space, *others)[:_MOST_REALMS]
-        self._spaces = spaces
+        remember(self._spaces, origin, (space, *others)[:_MOST_REALMS], _MOST_ORIGINS)
 
     def signature(self, request: Request, space: DigestSpace) -> Signature:
         """`request` signed with these credentials."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ...words.bounded import remember
 from ...words.headers import BODY_HEADERS, without
 from ..sites import quiet_target
 
@@ -15,7 +16,7 @@ _MOST_PLACES = 2000
 
 
 class Probes:
-    """What is known of places, by origin, method and path. Shared by threads; the oldest is forgotten for a new one."""
+    """What is known of places, by origin, method and path. Shared by threads."""
 
     def __init__(self) -> None:
         self._closed: dict[tuple[Origin, str, str], bool] = {}
@@ -39,12 +40,7 @@ class Probes:
 
     def learn(self, request: Request, closed: bool) -> None:
         """Take note that `request` was asked for a sign-in, or that a probe for it was not."""
-        known, place = self._closed, _place(request)
-        if known.get(place) is closed:
-            return
-        if len(known) >= _MOST_PLACES:
-            known.pop(next(iter(known)), None)
-        known[place] = closed
+        remember(self._closed, _place(request), closed, _MOST_PLACES)
 
 
 def _place(request: Request) -> tuple[Origin, str, str]:

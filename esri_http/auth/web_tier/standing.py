@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
+from ...words.bounded import remember
 from ...words.errors import ArcGISLoginError, DeadlineExceededError, SignInError
 from ...words.forks import watch_forks
 from ...words.redaction import redact_url
@@ -55,13 +56,10 @@ class Standing:
 
     def check_refusal(self, request: Request) -> None:
         """Raise the `ArcGISLoginError` with which the credentials were refused where `request` goes, or everywhere."""
-        refusals = self._refusals
-        if not refusals:
-            return
-        places = (None, request.origin, (request.origin, request.path))
-        refusal = next((refusals[place] for place in places if place in refusals), None)
-        if refusal is not None:
-            raise fresh(refusal)
+        for place in (None, request.origin, (request.origin, request.path)):
+            refusal = self._refusals.get(place)
+            if refusal is not None:
+                raise fresh(refusal)
 
     def turn_at(self, request: Request, wire: Wire) -> Turn | None:
         """The turn to show the credentials, as soon as it is free; `None` where they are accepted, or after half a minute.
@@ -107,9 +105,7 @@ class Standing:
         error = ArcGISLoginError(f"{redact_url(request.url)} refuses the sign-in: {why}", url=request.url, code=401)
         place = (request.origin, request.path) if request.origin in self._accepted else request.origin
         self._accepted -= {request.origin}
-        if len(self._refusals) >= _MOST_PLACES:
-            self._refusals.pop(next(iter(self._refusals)), None)
-        self._refusals[place] = error
+        remember(self._refusals, place, error, _MOST_PLACES)
         return error
 
     def refused_everywhere(self, error: SignInError) -> None:
