@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from esri_http import EsriAPIKeyAuth, EsriBasicAuth, EsriUserTokenAuth
+from esri_http import EsriAPIKeyAuth, EsriBasicAuth, EsriGenTokenAuth, EsriUserTokenAuth
 from esri_http.testing import faults
 from esri_http.words.errors import ArcGISLoginError, ConfigurationError, EsriHttpError, InteractionRequiredError, SignInError
 from tests.auth.helpers import SELF, meanwhile, sign_ins, token_sent, trail
@@ -240,14 +240,24 @@ class TestChains:
 
 
 def test_a_handler_that_is_exchanged_for_others_is_signed_out_for_them_too(portal, make, open_session, fake_clock):
-    from esri_http import EsriGenTokenAuth
-
     inner = make("built-in")
     session = open_session(EsriGenTokenAuth(portal.server_url, portal_auth=inner, clock=fake_clock))
     session.get(portal.layer_url + "?f=json")
     session.auth.logout()
     session.auth.login()
     inner.logout()
+    for ask in (lambda: session.auth.token, lambda: session.auth.token_for(portal.server_url)):
+        with pytest.raises(SignInError, match="EsriBuiltInAuth is signed out"):
+            ask()
     with pytest.raises(SignInError, match="EsriBuiltInAuth is signed out"):
         session.get(portal.layer_url + "?f=json")
     assert sign_ins(portal) == 1
+
+
+def test_after_its_own_sign_out_such_a_handler_tells_no_token(portal, make, open_session, fake_clock):
+    session = open_session(EsriGenTokenAuth(portal.server_url, portal_auth=make("built-in"), clock=fake_clock))
+    session.get(portal.layer_url + "?f=json")
+    session.auth.logout()
+    for ask in (lambda: session.auth.token, lambda: session.auth.token_for(portal.server_url)):
+        with pytest.raises(SignInError, match="EsriGenTokenAuth is signed out"):
+            ask()

@@ -144,7 +144,6 @@ class SiteAuth(TokenAuth):
         """See `BaseEsriAuth.for_workers`: the tokens as they stand, of the site and of the servers that are known so far."""
         from .travelling import TravellingAuth
 
-        self.check_signed_in()
         wire = self.wire()
         referer = self.referer_to_send(wire)
         return TravellingAuth(self._site(wire), self._router, wire, clock=self.clock, referer=referer, legacy=self.legacy)

@@ -142,7 +142,6 @@ class _GivenTokenAuth(TokenAuth):
 
     def for_workers(self) -> BaseEsriAuth:
         """See `BaseEsriAuth.for_workers`: the token as it stands, without `renew`."""
-        self.check_signed_in()
         wire = self.wire()
         if self._site is not None and self._router is not None:
             from .travelling import TravellingAuth

@@ -91,7 +91,8 @@ class TokenAuth(BaseEsriAuth):
         return self._open_wire is not None or self._session is not None
 
     def wire(self) -> Wire:
-        """A wire for what is asked outside of any request, such as `token`."""
+        """A wire for what is asked outside of any request, such as `token`. Raises `SignInError` after `logout`."""
+        self.check_signed_in()
         if self._open_wire is None:
             if self._session is None:
                 raise ConfigurationError(
