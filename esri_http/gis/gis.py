@@ -118,14 +118,22 @@ class GIS:
         return self._connect().session
 
     def logout(self) -> bool:
-        """Sign out: what can be revoked is revoked, and further requests are anonymous. Whether the site confirmed it."""
-        session = self.session
-        handler = session.auth
+        """Sign out: what can be revoked is revoked, and further requests are anonymous. Whether the site confirmed it.
+
+        A profile that keeps the refresh token of this sign-in holds it no more; a password stays there (``esri-http logout``
+        forgets that, too). Raises `SecretStoreError` where the store does not let go of it.
+        """
+        signed_in = self._connect()
+        session, handler = signed_in.session, signed_in.session.auth
         try:
             return bool(handler is not None and handler.logout())
         finally:
             session.auth = None
             self._properties, self._site = None, None
+            if self._given.profile is not None:
+                from .stored import forget_refresh_token
+
+                forget_refresh_token(signed_in)
 
     # -- what is known of the site -----------------------------------------------------------------------------------
 

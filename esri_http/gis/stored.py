@@ -102,6 +102,13 @@ def _keeps_refresh_token(given: Parameters) -> bool:
     return bool(given.client_id and not given.username and not given.client_secret)
 
 
+def forget_refresh_token(signed_in: SignedIn) -> None:
+    """Have the profile of a sign-in that is over hold its refresh token no more. Raises `ProfileError`."""
+    keeper = getattr(signed_in.way.handler, "on_token", None)
+    if isinstance(keeper, RefreshTokenKeeper):
+        keeper.forget()
+
+
 class RefreshTokenKeeper:
     """Stores each new refresh token of a profile's sign-in. Called by the handler, one thread at a time."""
 
@@ -121,6 +128,12 @@ class RefreshTokenKeeper:
                 log.warning("The new refresh token of profile %s could not be stored: %s", self._name, error)
         if self._after is not None:
             self._after(grant)
+
+    def forget(self) -> None:
+        """Take it out of the profile, unless another sign-in has put its own there. Raises `ProfileError`."""
+        last, self._last = self._last, None
+        if last is not None and self._manager.exists(self._name) and self._manager.load(self._name).secret in (last, None):
+            self._manager.set_secret(self._name, None)  # which also says why the store could not be asked
 
     def __repr__(self) -> str:
         return f"<RefreshTokenKeeper of {self._name}>"

@@ -17,9 +17,10 @@ from esri_http import (
     InteractionRequiredError,
     ProfileError,
     SecretStoreError,
+    TransportError,
 )
 from esri_http.profiles.manager import ProfileManager, ServerProfileManager
-from esri_http.testing import OUT_OF_BAND, EmbeddedPortal, User
+from esri_http.testing import OUT_OF_BAND, EmbeddedPortal, User, faults
 from tests.auth.hosts import sign_in, stand_in
 from tests.support.browser import Browser
 
@@ -352,6 +353,47 @@ def test_a_refresh_token_that_has_run_out_brings_the_person_back(
     portal.oauth.revoke(first)
     assert with_vault(None, profile="x", **person).users.me.username == "amy"
     assert secret_of(vault, "x") not in (None, first)
+
+
+def test_a_sign_out_takes_the_refresh_token_out_of_its_profile(
+    portal: EmbeddedPortal, with_vault: Any, vault: Vault, person: Any
+) -> None:
+    with_vault(portal.portal_url, client_id="app1", profile="x", **person)
+    first = secret_of(vault, "x")
+    assert with_vault(None, profile="x").logout()
+    assert not portal.revoke(first)
+    assert (secret_of(vault, "x"), ProfileManager().list()) == (None, ["x"])
+    assert with_vault(None, profile="x", **person).users.me.username == "amy"
+    assert secret_of(vault, "x") not in (None, first)
+
+
+def test_a_sign_out_forgets_the_refresh_token_where_the_site_cannot_be_reached_and_tells_of_a_store_that_keeps_it(
+    portal: EmbeddedPortal, with_vault: Any, vault: Vault, person: Any
+) -> None:
+    gis = with_vault(portal.portal_url, client_id="app1", profile="x", retries=0, **person)
+    portal.faults.add("/revokeToken", faults.reset(), times=None)
+    with pytest.raises(TransportError):
+        gis.logout()
+    assert secret_of(vault, "x") is None
+    gis = with_vault(None, profile="x", **person)
+    vault.locked = True
+    with pytest.raises(SecretStoreError, match="The vault is locked"):
+        gis.logout()
+    assert gis.session.auth is None
+
+
+def test_a_sign_out_leaves_a_password_and_the_refresh_token_of_another_sign_in(
+    portal: EmbeddedPortal, with_vault: Any, vault: Vault, person: Any
+) -> None:
+    with_vault(portal.portal_url, "amy", "amys-secret", profile="x").logout()
+    assert secret_of(vault, "x") == "amys-secret"
+    first = with_vault(portal.portal_url, client_id="app1", profile="y", **person)
+    vault.held.clear()
+    second = with_vault(None, profile="y", **person)
+    first.logout()
+    assert secret_of(vault, "y") == second.session.auth.refresh_token
+    ProfileManager(store=vault).delete("y")
+    assert second.logout()
 
 
 def test_a_code_that_is_refused_is_not_asked_for_again(portal: EmbeddedPortal, with_vault: Any, person: Any) -> None:
