@@ -10,7 +10,7 @@ from .callables import adopt
 from .tokens.token_auth import TokenAuth
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from ..messages.request import Request
     from ..messages.response import Response
@@ -138,11 +138,11 @@ class ChainRun(AuthRun):
 
 
 class InnerRun(ChainRun):
-    """For a handler that brought another one: the other one runs first, and the token is sent for through it."""
+    """For a handler that brought others (`inner`): they run first, and what it sends itself goes through them."""
 
-    def __init__(self, inner: BaseEsriAuth, inner_run: AuthRun, run: AuthRun) -> None:
-        super().__init__([inner_run, run])
+    def __init__(self, inner: Sequence[BaseEsriAuth], inner_runs: Sequence[AuthRun], run: AuthRun) -> None:
+        super().__init__([*inner_runs, run])
         self._inner = inner
 
     def _wire_of(self, place: int, wire: Wire) -> Wire:
-        return wire.through(self._inner) if place else wire
+        return wire.through(AuthChain(*self._inner[:place])) if place else wire

@@ -6,7 +6,7 @@ import inspect
 
 import pytest
 
-from esri_http import EsriAPIKeyAuth
+from esri_http import EsriAPIKeyAuth, EsriBasicAuth
 from esri_http.words.errors import ArcGISLoginError, ConfigurationError
 from tests.auth.helpers import guarded, token_sent
 
@@ -77,6 +77,15 @@ def test_a_token_handler_inside_signs_in_through_the_same_session(portal, handle
     inner = amy(portal)
     open_session(EsriAPIKeyAuth("AAPKkey", auth=inner))
     assert portal.tokens.get(inner.token).username == "amy"
+
+
+def test_several_handlers_inside_stand_in_their_order(portal, open_session, by_pkce):
+    inner = EsriBasicAuth(None, "front", "door-password") + by_pkce()
+    session = open_session(EsriAPIKeyAuth(portal.issue_api_key("amy"), auth=inner))
+    assert session.get(portal.portal_url + "/sharing/rest/community/self?f=json").json()["username"] == "amy"
+    assert session.auth.logout()
+    assert len(portal.requests) > 3
+    assert all((request.headers.get("Authorization") or "").startswith("Basic ") for request in portal.requests)
 
 
 def test_a_handler_shows_no_key():

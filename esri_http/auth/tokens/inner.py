@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Callable
 
 from ..base import INERT, Audience, AuthRun, BaseEsriAuth
@@ -9,6 +10,7 @@ from .token_auth import ANONYMOUS, TokenAuth
 
 if TYPE_CHECKING:
     from ..base import Wire
+    from ..chain import AuthChain
 
 
 class InnerAuth(TokenAuth):
@@ -16,17 +18,19 @@ class InnerAuth(TokenAuth):
 
     def __init__(self, *args: Any, auth: Any = None, **options: Any) -> None:
         super().__init__(*args, **options)
-        self._inner: BaseEsriAuth | None = None
+        self._inner: AuthChain | None = None
         if auth is not None:
-            from ..callables import adopt
+            from ..chain import AuthChain
 
-            self._inner = adopt(auth)
+            self._inner = AuthChain(auth)
 
     def bind(self, open_wire: Callable[[], Wire]) -> None:
-        """See `TokenAuth.bind`; the inner handler signs in through the same session."""
+        """See `TokenAuth.bind`; the inner handlers sign in through the same session."""
         super().bind(open_wire)
-        if isinstance(self._inner, TokenAuth):
-            self._inner.bind(open_wire)
+        if self._inner is not None:
+            for place, handler in enumerate(self._inner.handlers):
+                if isinstance(handler, TokenAuth):
+                    handler.bind(partial(_wire_through, self._inner.left_of(place), open_wire))
 
     def wire(self) -> Wire:
         """See `TokenAuth.wire`."""
@@ -37,15 +41,15 @@ class InnerAuth(TokenAuth):
         run = super().begin(audience)
         if self._inner is None:
             return run
-        inner_run = self._inner.begin_inner(audience)
-        if run is INERT and inner_run is INERT:
+        inner_runs = [handler.begin_inner(audience) for handler in self._inner.handlers]
+        if all(each is INERT for each in (*inner_runs, run)):
             return INERT
         from ..chain import InnerRun
 
-        return InnerRun(self._inner, inner_run, run)
+        return InnerRun(self._inner.handlers, inner_runs, run)
 
     def for_workers(self) -> BaseEsriAuth:
-        """See `BaseEsriAuth.for_workers`; the inner handler has to be able to, too."""
+        """See `BaseEsriAuth.for_workers`; the inner handlers have to be able to, too."""
         twin = super().for_workers()
         if self._inner is None:
             return twin
@@ -55,7 +59,7 @@ class InnerAuth(TokenAuth):
         return chain
 
     def logout(self, afterwards: str = ANONYMOUS) -> bool:
-        """See `TokenAuth.logout`; the inner handler is signed out, too."""
+        """See `TokenAuth.logout`; the inner handlers are signed out, too."""
         confirmed = super().logout(afterwards)
         return (self._inner is not None and self._inner.logout(afterwards)) or confirmed
 
@@ -64,3 +68,7 @@ class InnerAuth(TokenAuth):
         super().login()
         if self._inner is not None:
             self._inner.login()
+
+
+def _wire_through(handler: BaseEsriAuth, open_wire: Callable[[], Wire]) -> Wire:
+    return open_wire().through(handler)

@@ -50,7 +50,7 @@ class WebTierTokens:
 
     def run_behind(self, handler: WebTierAuth, run: AuthRun, audience: Audience) -> AuthRun:
         """`run`, and behind it what puts tokens on requests to federated servers."""
-        return InnerRun(_WithoutTokens(handler), run, _TokensRun(self, audience))
+        return InnerRun([_WithoutTokens(handler)], [run], _TokensRun(self, audience))
 
     def _new_handler(self, root: Root, wire: Wire) -> EsriGenTokenAuth:
         return EsriGenTokenAuth(self._url or f"{root}/rest/services", self._referer, legacy=self._legacy, clock=wire.clock)
