@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import queue
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -28,7 +30,7 @@ from ..support.http_messages import RecordedRequest, Reply, json_reply
 from ..support.ntlm_server import NtlmServer, known_users
 from ..support.plumbing import PATIENCE
 from ..support.proxy_sign_in import DigestProxy, refusal, seen_by_server
-from ..support.sessions import on_threads
+from ..support.sessions import collect_garbage, on_threads
 
 THREADS = 8
 
@@ -259,3 +261,37 @@ def test_each_wrong_password_for_a_proxy_is_shown_once_by_many_threads(proxy_pee
             auth.password = password  # type: ignore[assignment]
             on_threads(THREADS, refused)
             assert len(shown) == number
+
+
+class Upload(io.BytesIO):
+    """A body that can be watched."""
+
+
+@pytest.mark.parametrize("make", [EsriBasicAuth, EsriDigestAuth, EsriHttpNtlmAuth])
+def test_a_refusal_that_is_remembered_keeps_no_request_in_memory(handler_peer: Any, make: Any) -> None:
+    servers = {EsriDigestAuth: DigestServer(), EsriHttpNtlmAuth: NtlmServer()}
+    peer = handler_peer(servers.get(make, lambda request: Reply(401, {"WWW-Authenticate": "Basic"})))
+    upload = Upload(b"large")
+    watched = weakref.ref(upload)
+    with EsriSession(auth=make(None, "amy", "not-the-word")) as session:
+        with pytest.raises(ArcGISLoginError):
+            session.post(peer.url, data=upload)
+        del upload
+        collect_garbage()
+        assert watched() is None
+
+
+def test_a_refusal_by_the_domain_keeps_no_request_in_memory_either() -> None:
+    known, upload = standing.Standing(), Upload(b"large")
+    watched = weakref.ref(upload)
+
+    def send(body: Upload) -> None:
+        try:
+            raise ArcGISLoginError("The domain refuses the credentials.")
+        except ArcGISLoginError as error:
+            known.refused_everywhere(error)
+
+    send(upload)
+    del upload
+    collect_garbage()
+    assert watched() is None

@@ -10,7 +10,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from ...words.bounded import remember
-from ...words.errors import ArcGISLoginError, DeadlineExceededError, SignInError
+from ...words.errors import ArcGISLoginError, DeadlineExceededError
 from ...words.forks import watch_forks
 from ...words.redaction import redact_url
 from ..flights import fresh
@@ -18,6 +18,7 @@ from ..flights import fresh
 if TYPE_CHECKING:
     from ...messages.request import Request
     from ...messages.response import Response
+    from ...words.errors import EsriHttpError, SignInError
     from ...words.origins import Origin
     from ..base import Wire
 
@@ -46,7 +47,7 @@ class Standing:
 
     def __init__(self) -> None:
         self._accepted: frozenset[Origin] = frozenset()
-        self._refusals: dict[Any, SignInError] = {}  # by origin, by origin and path, or for everywhere (None)
+        self._refusals: dict[Any, EsriHttpError] = {}  # by origin, by origin and path, or for everywhere (None)
         self.after_fork()
         watch_forks(self)
 
@@ -105,12 +106,16 @@ class Standing:
         error = ArcGISLoginError(f"{redact_url(request.url)} refuses the sign-in: {why}", url=request.url, code=401)
         place = (request.origin, request.path) if request.origin in self._accepted else request.origin
         self._accepted -= {request.origin}
-        remember(self._refusals, place, error, _MOST_PLACES)
+        self._remember(place, error)
         return error
 
     def refused_everywhere(self, error: SignInError) -> None:
         """Take note that the domain itself refused the credentials."""
-        self._refusals[None] = error
+        self._remember(None, error)
+
+    def _remember(self, place: Any, error: SignInError) -> None:
+        # A copy: the one that is raised holds on to all that was under way, such as the body of a request.
+        remember(self._refusals, place, fresh(error), _MOST_PLACES)
 
     def __getstate__(self) -> dict[str, Any]:
         return {"_accepted": self._accepted, "_refusals": dict(self._refusals)}
