@@ -52,6 +52,11 @@ def challenges_of(response: Response, header: str = "www-authenticate") -> list[
     return [] if field is None else parse_challenges([field])
 
 
+def shown_schemes(challenges: list[Challenge]) -> str:
+    """The schemes of `challenges` as an error may show them: each once, and not without end."""
+    return ", ".join(list(dict.fromkeys(f"{one.scheme.title():.40}" for one in challenges))[:10])
+
+
 def token_of(challenges: list[Challenge], scheme: str) -> bytes | None:
     """The security token that came by `scheme` (RFC 4559); empty where it cannot be read, `None` where there is none."""
     field = next((one.token for one in challenges if one.scheme == scheme and one.token), None)

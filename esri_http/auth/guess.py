@@ -6,14 +6,14 @@ import logging
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..words.errors import ArcGISLoginError, ConfigurationError, InteractionRequiredError, SignInError
+from ..words.errors import ConfigurationError, SignInError
 from ..words.redaction import redact_url
 from ..words.urls import split_url
 from .base import ACCEPT, BEGIN_ANEW, REPLAY, Audience, AuthRun
-from .challenges import challenges_of
+from .challenges import challenges_of, shown_schemes
 from .flights import Flights
 from .guess_ways import BY_SYSTEM, BY_TOKENS, Asked
-from .handshake.handshake_errors import locate
+from .handshake.handshake_errors import located
 from .web_tier.web_tier_auth import PasswordAuth
 
 if TYPE_CHECKING:
@@ -94,23 +94,19 @@ class EsriGuessAuth(PasswordAuth):
         known = self._choices.get(_place(request))
         if known is not None and known.handler.standing is asked.standing:
             return known
-        offered = list(dict.fromkeys(challenge.scheme for challenge in asked.challenges))
+        offered = {challenge.scheme for challenge in asked.challenges}
         reasons: list[str] = []
         for name, schemes, take in BY_SYSTEM if self.system_chooses else BY_TOKENS:
             if schemes.isdisjoint(offered):
                 continue
-            try:
+            with located(request, asked.standing):
                 taken = take(self, asked)
-            except (ArcGISLoginError, InteractionRequiredError) as error:
-                locate(error, request)
-                asked.standing.refused_everywhere(error)
-                raise
             if not isinstance(taken, str):
-                return self._note(asked, _Choice(name, taken, schemes, _why(offered, reasons)))
+                return self._note(asked, _Choice(name, taken, schemes, _why(asked, reasons)))
             reasons.append(f"{name} cannot be used: {taken.rstrip('.')}")
         if not reasons:
             return None
-        raise SignInError(f"No way to sign in at {redact_url(request.url)}: {_why(offered, reasons)}.", url=request.url)
+        raise SignInError(f"No way to sign in at {redact_url(request.url)}: {_why(asked, reasons)}.", url=request.url)
 
     def _note(self, asked: Asked, choice: _Choice) -> _Choice:
         request = asked.request
@@ -259,6 +255,5 @@ def _context(path: str) -> str:
     return path.split("/", 2)[1] if path.startswith("/") else ""
 
 
-def _why(offered: list[str], reasons: list[str]) -> str:
-    names = ", ".join(f"{scheme.title():.40}" for scheme in offered[:10])
-    return "; ".join([f"the server offers {names}", *reasons])
+def _why(asked: Asked, reasons: list[str]) -> str:
+    return "; ".join([f"the server offers {shown_schemes(asked.challenges)}", *reasons])

@@ -11,13 +11,13 @@ import base64
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...words.bounded import remember
-from ...words.errors import ArcGISLoginError, EsriHttpError, InteractionRequiredError, SignInError
+from ...words.errors import SignInError
 from ...words.headers import lookup
 from ...words.redaction import redact_url
 from ..base import ACCEPT, REPLAY, Audience, AuthRun
 from ..challenges import Challenge, challenges_of, token_of
 from ..web_tier.web_tier_auth import PasswordAuth, PasswordRun
-from .handshake_errors import locate, not_continued, not_offered, password_refused, ticket_refused, unproven
+from .handshake_errors import located, not_continued, not_offered, password_refused, ticket_refused, unproven
 from .security import KERBEROS, NTLM, Identity, SecurityContext, SecurityContexts
 from .security_errors import TokenRefusedError
 
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
     from ...messages.request import Request
     from ...messages.response import Response
+    from ...words.errors import EsriHttpError
     from ...words.origins import Origin
     from ..base import Answer, Wire
-    from ..web_tier.standing import Standing
 
 _AUTHORIZATION = "Authorization"
 _SIGNED_IN = "signed in"
@@ -83,16 +83,19 @@ class HandshakeAuth(PasswordAuth):
         raise NotImplementedError
 
     def obstacle(self, host: str, wire: Wire | None) -> EsriHttpError | None:
-        """Why this handler cannot sign in at `host` from here, found out without sending it anything; `None`: it can."""
+        """Why this handler cannot sign in at `host` from here, found out without sending it anything; `None`: it can.
+
+        `host`: what tokens are made for, hence the `hostname_override` where there is one; so for `offer_among`.
+        """
         raise NotImplementedError
 
-    def lane_identity(self) -> Hashable:
-        """Everything that decides who we are on a connection."""
+    def lane_identity(self, identity: Identity) -> Hashable:
+        """Everything that decides who we are on a connection that `identity` signs in."""
         import os
 
         # A ticket belongs to whoever owns the ticket cache.
-        cache = os.environ.get("KRB5CCNAME") if self._password is None else None
-        return (type(self), self.contexts.identity, self.hostname_override, self.send_cbt, self.mutual, self.allow_ntlm, cache)
+        cache = os.environ.get("KRB5CCNAME") if identity.password is None else None
+        return (type(self), identity, self.hostname_override, self.send_cbt, self.mutual, self.allow_ntlm, cache)
 
     def known_offer(self, origin: Origin) -> Offer | None:
         """How `origin` is signed in at, if it has asked before, or is not waited for."""
@@ -120,9 +123,9 @@ class HandshakeRun(PasswordRun):
 
     def __init__(self, handler: HandshakeAuth) -> None:
         super().__init__(handler)
-        self.lane_identity = handler.lane_identity()
         self._handler = handler
         self._contexts = handler.contexts
+        self.lane_identity = handler.lane_identity(self._contexts.identity)
         self._leg: str | None = None
         self._offer: Offer | None = None
         self._context: SecurityContext | None = None
@@ -183,7 +186,7 @@ class HandshakeRun(PasswordRun):
                     return {}  # sent again on the same connection, which the first token has signed in
                 token = self._next
             else:
-                with _Located(request, self.standing):
+                with located(request, self.standing):
                     self._context = self._contexts.open(offer.mechanism, host, wire)
                     token = self._context.step(None, certificate if handler.send_cbt else None)
             return {_AUTHORIZATION: f"{offer.spelt} {base64.b64encode(token or b'').decode('ascii')}"}
@@ -205,7 +208,7 @@ class HandshakeRun(PasswordRun):
         if not self._held_back:
             self._learn(closed=True)
         host = self._host(request, wire)
-        with _Located(request, self.standing):
+        with located(request, self.standing):
             offer = self._handler.offer_among(challenges, host, wire)
         if offer is None:
             raise not_offered(request, challenges, type(self._handler).__name__)
@@ -243,7 +246,7 @@ class HandshakeRun(PasswordRun):
             return  # nobody has looked at a token: what is mounted there sends none, or none was wanted
         token = token_of(challenges_of(response), offer.scheme)
         if token is not None and not context.complete:
-            with _Located(request, self.standing):
+            with located(request, self.standing):
                 context.step(token, wire.peer_certificate if handler.send_cbt else None)
         if handler.mutual == Mutual.REQUIRED and not (context.complete and token):
             raise unproven(request)
@@ -263,7 +266,7 @@ class HandshakeRun(PasswordRun):
         token = token_of(challenges, offer.scheme)
         if token is not None and not context.complete and self._legs < _MOST_LEGS:
             try:
-                with _Located(request, self.standing):
+                with located(request, self.standing):
                     self._next = context.step(token, wire.peer_certificate if self._handler.send_cbt else None)
             except TokenRefusedError as error:
                 self._told = error
@@ -302,20 +305,3 @@ class _Leg:
     NEXT = "next"  # with the answer to the server's token
     BARE = "bare"  # on a connection that is signed in, or needs no sign-in
     FOREIGN = "foreign"  # signed by the caller
-
-
-class _Located:
-    """Has errors of ours say where the sign-in was wanted, and refusals by the domain remembered."""
-
-    def __init__(self, request: Request, standing: Standing) -> None:
-        self._request = request
-        self._standing = standing
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: BaseException | None, _: Any) -> None:
-        if isinstance(error, EsriHttpError):
-            locate(error, self._request)
-        if isinstance(error, (ArcGISLoginError, InteractionRequiredError)):
-            self._standing.refused_everywhere(error)

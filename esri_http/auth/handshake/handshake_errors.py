@@ -3,35 +3,45 @@
 from __future__ import annotations
 
 import email.utils
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ...words.errors import SignInError
+from ...words.errors import ArcGISLoginError, EsriHttpError, InteractionRequiredError, SignInError
 from ...words.redaction import redact_url
+from ..challenges import shown_schemes
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ...messages.request import Request
     from ...messages.response import Response
     from ...words.clock import Clock
-    from ...words.errors import EsriHttpError
     from ..challenges import Challenge
+    from ..web_tier.standing import Standing
 
 _MOST_SKEW_SECONDS = 300.0
 
 
-def locate(error: EsriHttpError, request: Request) -> None:
-    """Have `error`, where it does not say so yet, tell where the sign-in was wanted."""
-    if error.url is None:
-        error.url = redact_url(request.url)
-        error.message = f"{error.url} wants a sign-in: {error.message}"
-        error.args = (error.message,)
+@contextmanager
+def located(request: Request, standing: Standing) -> Iterator[None]:
+    """Have errors of ours tell where the sign-in was wanted, and refusals by the domain remembered."""
+    try:
+        yield
+    except EsriHttpError as error:
+        if error.url is None:
+            error.url = redact_url(request.url)
+            error.message = f"{error.url} wants a sign-in: {error.message}"
+            error.args = (error.message,)
+        if isinstance(error, (ArcGISLoginError, InteractionRequiredError)):
+            standing.refused_everywhere(error)
+        raise
 
 
 def not_offered(request: Request, challenges: list[Challenge], handler: str) -> SignInError:
     """For a server that asks for what `handler` does not do."""
-    names = ", ".join(dict.fromkeys(one.scheme.title()[:40] for one in challenges[:10]))
     return SignInError(
-        f"{redact_url(request.url)} asks for {names}, which {handler} does not answer; EsriGuessAuth takes what a server asks"
-        " for.", url=request.url,
+        f"{redact_url(request.url)} asks for {shown_schemes(challenges)}, which {handler} does not answer; EsriGuessAuth takes"
+        " what a server asks for.", url=request.url,
     )  # fmt: skip
 
 

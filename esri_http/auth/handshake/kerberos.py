@@ -35,6 +35,8 @@ class EsriKerberosAuth(HandshakeAuth):
     service, or a clock that differs too much.
     """
 
+    allow_ntlm = False
+
     def __init__(
         self,
         *,
@@ -58,7 +60,6 @@ class EsriKerberosAuth(HandshakeAuth):
         self.delegate = bool(delegate)
         self.hostname_override = hostname_override
         self.send_cbt = bool(send_cbt)
-        self.allow_ntlm = False
         self.preemptive = OFFER if force_preemptive else None
         super().__init__(session, username, secret if colon and password is None else password, **options)
         if self._password is not None and username is None:
@@ -73,7 +74,7 @@ class EsriKerberosAuth(HandshakeAuth):
 
     def obstacle(self, host: str, wire: Wire | None) -> EsriHttpError | None:
         """See `HandshakeAuth.obstacle`."""
-        return self.contexts.obstacle(KERBEROS, self.hostname_override or host, wire)
+        return self.contexts.obstacle(KERBEROS, host, wire)
 
 
 def read_mutual(value: int | str) -> int:

@@ -67,22 +67,19 @@ class EsriHttpNegotiateAuth(HandshakeAuth):
         if "negotiate" in offered:
             if self.system_chooses and self.allow_ntlm:
                 return Offer("negotiate", NEGOTIATE)
-            obstacle = self.contexts.obstacle(KERBEROS, self.hostname_override or host, wire)
+            obstacle = self.contexts.obstacle(KERBEROS, host, wire)
             if obstacle is None:
                 return Offer("negotiate", KERBEROS)
-            if not self.allow_ntlm:
+            if not self.allow_ntlm or self.contexts.obstacle(NTLM, host, wire) is not None:
                 raise obstacle
             log.info("%s: NTLM in place of Kerberos: %s", host, obstacle)
-            without_ntlm = self.contexts.obstacle(NTLM, host, wire)
-            if without_ntlm is not None:
-                raise obstacle
         elif NTLM not in offered or not self.allow_ntlm:
             return None
         return Offer(NTLM if NTLM in offered else "negotiate", NTLM)
 
     def obstacle(self, host: str, wire: Wire | None) -> EsriHttpError | None:
         """See `HandshakeAuth.obstacle`."""
-        obstacle = self.contexts.obstacle(KERBEROS, self.hostname_override or host, wire)
+        obstacle = self.contexts.obstacle(KERBEROS, host, wire)
         if obstacle is None or not self.allow_ntlm or self.contexts.obstacle(NTLM, host, wire) is not None:
             return obstacle
         return None

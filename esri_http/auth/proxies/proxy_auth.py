@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ...messages.request import Request
 from ...words.bounded import remember
 from ...words.errors import ConfigurationError, ProxyError
-from ..challenges import Challenge, parse_challenges
+from ..challenges import Challenge, parse_challenges, shown_schemes
 from ..web_tier.basic import EsriBasicAuth, basic_field
 
 if TYPE_CHECKING:
@@ -166,10 +166,9 @@ class Signer:
         """The error for a proxy that offers nothing that can be answered."""
         if not challenges:
             return ProxyError(f"{self.name} wants a sign-in and does not say which (407 without a readable challenge).")
-        names = ", ".join(dict.fromkeys(f"{one.scheme.title():.40}" for one in challenges[:10]))
         return ProxyError(
-            f"{self.name} offers {names} for the sign-in, which {mine} does not answer; give another proxy_auth=, such as"
-            " EsriKerberosAuth() for Negotiate, or (user name, password) for Digest and Basic."
+            f"{self.name} offers {shown_schemes(challenges)} for the sign-in, which {mine} does not answer; give another"
+            " proxy_auth=, such as EsriKerberosAuth() for Negotiate, or (user name, password) for Digest and Basic."
         )
 
 
