@@ -38,9 +38,9 @@ class CarefulResponse(http.client.HTTPResponse):
         self._reads = _TimedReads(sock, deadline)
         super().__init__(self._reads, method=method)  # type: ignore[arg-type]
 
-    def set_deadline(self, deadline: Deadline | None) -> None:
-        """From now on reads fail after `deadline`, however steadily something comes; `None` for no limit."""
-        self._reads.deadline = deadline
+    def limit_reads(self, timeout: float | None, deadline: Deadline | None) -> None:
+        """From now on a read fails after `timeout` seconds of silence, and any after `deadline`; `None` for no limit."""
+        self._reads.limit(timeout, deadline)
 
     def _read_status(self) -> tuple[str, int, str]:
         self._interim_answers += 1
@@ -135,6 +135,10 @@ class _TimedReads(socket.SocketIO):
     def makefile(self, mode: str) -> io.BufferedReader:
         """Itself, buffered: the standard library's response asks what it takes for a socket."""
         return io.BufferedReader(self)
+
+    def limit(self, timeout: float | None, deadline: Deadline | None) -> None:
+        self._sock.settimeout(timeout)  # type: ignore[attr-defined]
+        self.deadline = deadline
 
     def readinto(self, buffer: Any) -> int | None:
         deadline = self.deadline

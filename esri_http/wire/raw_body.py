@@ -31,6 +31,8 @@ class RawBody(io.RawIOBase):
         if not self._begun:
             self._begun = True
             self._stream.start_over()
+        if amt == 0:
+            return b""
         decoded = self.decode_content if decode_content is None else decode_content
         return self._stream.read(None if amt is not None and amt < 0 else amt, decoded)
 

@@ -57,10 +57,7 @@ class WireStream:
         self._decoder: Decoder | None = None
         headers = raw.headers
         self._coding: str = headers.get("content-encoding", "")
-        answer = raw._original_response
-        self._length: int | None = answer.length  # as announced
-        if deadline is None:
-            answer.set_deadline(None)
+        self._length: int | None = raw._original_response.length  # as announced
         if request.method == "HEAD" or raw.status in (204, 304):
             self._without_body()
 
@@ -88,6 +85,8 @@ class WireStream:
         """See `BodyStream.read`."""
         if self._failure is not None:
             raise self._failure
+        if amount is None:
+            self._seen = None  # whoever takes everything leaves nothing for `raw`
         if self._coding and decoded:
             return self._read_decoded(amount)
         if amount is None:
@@ -187,10 +186,9 @@ class WireStream:
     def discard(self) -> None:
         """See `BodyStream.discard`. What is thrown away is not decoded, and not waited for very long."""
         connection = self._raw.connection
-        sock = None if connection is None or self._ended else connection.sock
-        if sock is not None and self._failure is None and (self._length or 0) <= _DRAIN_BYTES:
-            sock.settimeout(_DRAIN_SECONDS)
-            self._raw._original_response.set_deadline(Deadline(_DRAIN_SECONDS))
+        is_open = not self._ended and connection is not None and connection.sock is not None
+        if is_open and self._failure is None and (self._length or 0) <= _DRAIN_BYTES:
+            self._raw._original_response.limit_reads(_DRAIN_SECONDS, Deadline(_DRAIN_SECONDS))
             left = _DRAIN_BYTES
             try:
                 while left > 0 and not self._ended:

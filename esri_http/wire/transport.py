@@ -236,6 +236,8 @@ class Transport:
             from .failures import translate
 
             raise translate(error, request, deadline, route.proxy) from error
+        if options.stream:  # the content is read in the caller's own time
+            raw._original_response.limit_reads(options.timeouts.read, None)
         stream = WireStream(raw, request, None if options.stream else deadline)
         response = Response(request, raw.status, raw.reason or "", raw.headers, stream, deadline.clock.monotonic() - started)
         if raw.status == 200 and not options.stream:

@@ -230,6 +230,11 @@ class TestSilence:
             fake_clock.advance(60)
             assert response.content == b"x" * 100_000
 
+    def test_nor_does_it_shorten_the_read_timeout_for_that(self, scripted_peer: Any) -> None:
+        peer = scripted_peer(slowly(answer(200, {}, b"late"), [-1], 0.4))
+        with session(timeout=30) as client:
+            assert client.get(peer.url, deadline=0.2, stream=True).content == b"late"
+
 
 def slowly(data: bytes, stops: Any, seconds: float) -> Callable[[Connection], None]:
     """A script that pauses before each of the positions `stops` of its answer."""

@@ -396,3 +396,20 @@ class TestRaw:
             with client.get(peer.url, stream=True).raw as raw:
                 assert raw.read(10) == b"x" * 10
             check_usable(client, peer)
+
+    def test_a_reader_that_asks_for_nothing_gets_nothing_at_once(self, peer_and_wire: Any) -> None:
+        # Parsers do that to learn whether a file gives text or bytes.
+        peer, _ = peer_and_wire
+        with session() as client:
+            raw = client.get(peer.url, stream=True).raw
+            raw.decode_content = True
+            assert raw.read(1) + raw.read(0) + raw.read() == BODY
+
+    @with_every_handler
+    def test_it_is_at_its_end_once_the_content_has_been_read(self, peer_and_wire: Any, auth: Any) -> None:
+        peer, _ = peer_and_wire
+        with session(auth=auth()) as client:
+            for stream in (False, True):
+                response = client.get(peer.url, stream=stream)
+                assert response.content == BODY
+                assert response.raw.read() == b""
