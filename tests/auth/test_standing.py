@@ -295,3 +295,29 @@ def test_a_refusal_by_the_domain_keeps_no_request_in_memory_either() -> None:
     del upload
     collect_garbage()
     assert watched() is None
+
+
+class ChangedInBetween(EsriBasicAuth):
+    """Basic that gets its new password at the very moment when a request has taken the old one."""
+
+    is_waiting = True
+
+    def __getattribute__(self, name: str) -> Any:
+        value = super().__getattribute__(name)
+        if name == "_field" and self.is_waiting:
+            self.is_waiting = False
+            self.password = "amys-secret"
+        return value
+
+
+def test_a_request_that_took_the_old_basic_password_does_not_send_it_as_the_new_one(handler_peer: Any) -> None:
+    good = basic_field("amy", "amys-secret")
+
+    def answer(request: RecordedRequest) -> Reply:
+        signed = request.headers["Authorization"] == good
+        return Reply(200, {}, "fine") if signed else Reply(401, {"WWW-Authenticate": "Basic"})
+
+    peer = handler_peer(answer)
+    with EsriSession(auth=ChangedInBetween(None, "amy", "not-the-word")) as session:
+        assert [session.get(peer.url).text for _ in range(2)] == ["fine", "fine"]
+    assert len(peer.requests) == 2

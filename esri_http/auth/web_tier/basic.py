@@ -6,7 +6,6 @@ import base64
 from typing import TYPE_CHECKING, Any
 
 from ...words.errors import ConfigurationError
-from ...words.headers import lookup
 from ...words.origins import Origin, SplitUrl
 from ...words.urls import origin_of
 from ..base import ACCEPT, INERT, Audience, AuthRun, BaseEsriAuth
@@ -38,7 +37,7 @@ class EsriBasicAuth(PasswordAuth):
         super().__init__(session, username, password, **options)
 
     def _begin(self, audience: Audience) -> AuthRun:
-        return _CheckedRun(self, self._field)
+        return _CheckedRun(self)
 
     def _forget(self) -> None:
         self._field = basic_field(self.username, self._password)
@@ -77,6 +76,8 @@ class PlainBasicAuth(BaseEsriAuth):
 
 
 class _BasicRun(AuthRun):
+    """One request with that field."""
+
     def __init__(self, field: str) -> None:
         self._field = field
 
@@ -87,10 +88,10 @@ class _BasicRun(AuthRun):
 class _CheckedRun(PasswordRun):
     """One that tells when the password was refused."""
 
-    def __init__(self, handler: EsriBasicAuth, field: str) -> None:
+    def __init__(self, handler: EsriBasicAuth) -> None:
         super().__init__(handler)
-        self._handler = handler
-        self._field = field
+        self._user = handler.username
+        self._field = handler._field  # after the standing: what is outdated is then known to be
 
     def before_request(self, request: Request, wire: Wire) -> Request:
         return _signed(request, self._field)
@@ -104,16 +105,14 @@ class _CheckedRun(PasswordRun):
         if response.status_code != 401:
             self.standing.accepted(request, response)
             return ACCEPT
-        challenges = challenges_of(response)
-        if not any(challenge.scheme == "basic" for challenge in challenges):
+        if not any(challenge.scheme == "basic" for challenge in challenges_of(response)):
             return ACCEPT
-        why = f"user name or password of {self._handler.username} is wrong (Basic)."
-        raise self.standing.refused(request, why)
+        raise self.standing.refused(request, f"user name or password of {self._user} is wrong (Basic).")
 
 
 def _signed(request: Request, field: str) -> Request:
     """`request` with this field, unless the caller signed it himself."""
-    return request if lookup(request.headers, "Authorization") is not None else request.with_header("Authorization", field)
+    return request if request.header("Authorization") is not None else request.with_header("Authorization", field)
 
 
 def basic_field(username: Any, password: Any) -> str:
