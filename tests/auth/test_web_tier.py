@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import http.client
 import pickle
+import sys
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -101,6 +102,16 @@ def test_what_needs_no_token_gets_none(adaptor: Any, open_session: Any) -> None:
 
 def test_many_threads_want_one_token(adaptor: Any, open_session: Any) -> None:
     portal, _peer = adaptor
+    session = open_session(amy())
+    assert in_threads(16, lambda _: count(session, portal.layer_url)) == [355] * 16
+    assert portal.count("/generateToken") == 2
+
+
+def test_threads_that_meet_at_the_very_first_request_want_one_token(
+    adaptor: Any, open_session: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    portal, _peer = adaptor
+    monkeypatch.delitem(sys.modules, "esri_http.auth.web_tier.web_tier_tokens", raising=False)  # as in a new process
     session = open_session(amy())
     assert in_threads(16, lambda _: count(session, portal.layer_url)) == [355] * 16
     assert portal.count("/generateToken") == 2

@@ -44,7 +44,7 @@ class WebTierAuth(BaseEsriAuth):
         self._legacy = legacy
         self._origin: Origin | None = None if url is None else origin_of(url)
         self._referer = referer
-        self._tokens: WebTierTokens | None = None
+        self._tokens = self._new_tokens()
         self.standing = Standing()
         """Of the credentials as they are: when they change there is a new one, and what is said of the old is nothing to it."""
         self.probes = Probes()
@@ -57,23 +57,20 @@ class WebTierAuth(BaseEsriAuth):
 
     # -- which request is signed -------------------------------------------------------------------------------------
 
-    def is_for(self, audience: Audience) -> bool:
-        """Whether the credentials may go there."""
-        return audience.is_trusted or (audience.own if self._origin is None else audience.origin == self._origin)
-
     def begin_inner(self, audience: Audience) -> AuthRun:
-        return self._begin(audience) if self.is_for(audience) else INERT
+        mine = audience.own if self._origin is None else audience.origin == self._origin
+        return self._begin(audience) if mine or audience.is_trusted else INERT
 
     def begin(self, audience: Audience) -> AuthRun:
         run = self.begin_inner(audience)
         if run is INERT and (self._url is None or not audience.own):
             return INERT
-        tokens = self._tokens
-        if tokens is None:
-            from .web_tier_tokens import WebTierTokens
+        return self._tokens.run_behind(self, run, audience)
 
-            tokens = self._tokens = WebTierTokens(self._url, self._referer, self._legacy)
-        return tokens.run_behind(self, run, audience)
+    def _new_tokens(self) -> WebTierTokens:
+        from .web_tier_tokens import WebTierTokens  # other users of this folder, such as a bare pair, need none
+
+        return WebTierTokens(self._url, self._referer, self._legacy)
 
     @property
     def token(self) -> Any:
@@ -88,11 +85,11 @@ class WebTierAuth(BaseEsriAuth):
 
     def _forget(self) -> None:
         """Drop what is known of sites and tokens, for new credentials; the last thing that a change of them does."""
-        self._tokens, self.standing = None, Standing()
+        self._tokens, self.standing = self._new_tokens(), Standing()
 
     def logout(self, afterwards: str = "anonymous") -> bool:
         """Forget the tokens of federated servers; a sign-in at the web tier has no end of its own. Always `False`."""
-        self._tokens = None
+        self._tokens = self._new_tokens()
         return False
 
     def for_workers(self) -> BaseEsriAuth:
@@ -108,7 +105,7 @@ class WebTierAuth(BaseEsriAuth):
 
     def __getstate__(self) -> dict[str, Any]:
         """A pickle keeps what is needed to sign in elsewhere."""
-        return {**self.__dict__, "_tokens": None}
+        return {**self.__dict__, "_tokens": self._new_tokens()}
 
 
 class PasswordAuth(WebTierAuth):

@@ -1,8 +1,7 @@
 """Tokens for the servers behind a web tier: the portal gives one, without a password, to whom its web tier let in.
 
-ArcGIS REST, generateToken: a portal whose web adaptor signs its users in believes the web adaptor. The peer's handlers for
-Basic, PKI, NTLM and Kerberos do the same; other than there, what a server says of its portal is only believed where it was
-known before: on the server's own origin, or as the `url=` of the handler.
+ArcGIS REST, generateToken: a portal whose web adaptor signs its users in believes the web adaptor. What a server says of its
+portal is believed only where that is on the server's own origin, or is the `url=` of the handler.
 """
 
 from __future__ import annotations
@@ -55,9 +54,10 @@ class WebTierTokens:
     def _new_handler(self, root: Root, wire: Wire) -> EsriGenTokenAuth:
         return EsriGenTokenAuth(self._url or f"{root}/rest/services", self._referer, legacy=self._legacy, clock=wire.clock)
 
-    def known(self, root: Root) -> EsriGenTokenAuth | None:
-        """The handler for the server at `root`, once it has wanted a token."""
-        return self._by_server.get(root)
+    def known(self, request: Request) -> EsriGenTokenAuth | None:
+        """The handler for the server that `request` is for, once it has wanted a token."""
+        root = server_root(request.origin, request.path) if self._by_server else None
+        return None if root is None else self._by_server.get(root)
 
     def found(self, root: Root, wire: Wire) -> EsriGenTokenAuth:
         """The handler for the server at `root`, which wants a token. Raises `NoTokenError` where there can be none."""
@@ -101,11 +101,9 @@ class _TokensRun(AuthRun):
         self._run: AuthRun = INERT
 
     def before_request(self, request: Request, wire: Wire) -> Request:
-        if self._run is INERT and self._tokens._by_server:
-            root = server_root(request.origin, request.path)
-            handler = None if root is None else self._tokens.known(root)
-            if handler is not None:
-                self._run = handler.begin(self._audience)
+        handler = self._tokens.known(request) if self._run is INERT else None
+        if handler is not None:
+            self._run = handler.begin(self._audience)
         return self._run.before_request(request, wire)
 
     def about_to_send(self, request: Request, wire: Wire) -> Verdict:
