@@ -132,7 +132,12 @@ class SignIn:
             options["cert"] = (self.ways["cert_file"], self.ways.get("key_file"), self.ways.get("password"))
         elif self.anonymous:
             options["auth"] = _nobody()
-        return EsriSession(**options)
+        session = EsriSession(**options)
+        if "cert_file" in self.ways:
+            from ..gis.certificate import unlock_certificate
+
+            unlock_certificate(session, _ask_password)
+        return session
 
     @property
     def _token_site(self) -> str | None:
@@ -148,12 +153,16 @@ class SignIn:
         if self.anonymous:
             options = {"session": self.session()}
         elif "token" not in self.ways and "api_key" not in self.ways:
-            options["prompt"] = lambda prompt: ask_unseen(prompt, _NOT_ASKED)
+            options["prompt"] = _ask_password
         gis = GIS(site, set_active=False, **options)
         if integrated and not gis.session.auth:
             with gis:
                 raise SignInError(f"{gis.url} asks for no integrated sign-in; give another, or none.", url=gis.url)
         return gis
+
+
+def _ask_password(prompt: str) -> str:
+    return ask_unseen(prompt, _NOT_ASKED)
 
 
 def _nobody() -> Any:

@@ -36,7 +36,7 @@ class GIS:
     - nothing more: anonymous; or the current user (Kerberos, on Windows also NTLM), where the web tier asks for a sign-in.
     - `username`, `password`: of the portal, of its LDAP or Active Directory (``DOMAIN\\\\user``), of a stand-alone server, or
       of the web tier: wherever the site asks. A password that is missing is asked for, unseen.
-    - `cert_file` with `key_file` (PEM), or a PFX with `password`: a client certificate (PKI).
+    - `cert_file` with `key_file` (PEM), or a PFX with `password`: a client certificate (PKI). Its password is asked for, too.
     - `client_id`: OAuth; alone, a person signs in and pastes a code (`redirect_uri` for other ways); with `client_secret`, as
       the app; with `username` and `password`, by the portal's page; with `refresh_token`.
     - `token`, `api_key`: what you have already; without anything else the environment's ``ESRI_API_KEY``, for ArcGIS Online.

@@ -11,6 +11,7 @@ from ..survey.addresses import read_address
 from ..survey.findings import PORTAL, PORTAL_PATH, SERVER, WEB_TIER, text_in
 from ..words.errors import ArcGISLoginError, ConfigurationError, SignInError
 from ..words.redaction import plain
+from .certificate import unlock_certificate
 from .dead_ends import dead_end
 from .look import Look
 from .ways import ANONYMOUS, ANYBODY, USER, Way, certificate_way, portal_way, server_way, told_way, web_tier_handler
@@ -82,6 +83,8 @@ class _SignIn:
 
     def run(self) -> SignedIn:
         """Look, sign in, and have it proved."""
+        if self._given.session is None:
+            self._unlock_certificate()
         start, is_server = self._start()
         look = Look(self._session, self._enter, self._note, is_lent=self._given.session is not None)
         root, finding = look.around(start, is_server)
@@ -94,6 +97,13 @@ class _SignIn:
         self._note("chosen", way.name if way.handler is None else f"{way.name} ({way.handler!r})")
         self._note("because", way.why)
         return SignedIn(site, self._session, way, tuple(self._notes), self._given)
+
+    def _unlock_certificate(self) -> None:
+        password = unlock_certificate(self._session, self._given.prompt)
+        if password is not None:
+            self._note("credentials", "the password of the certificate was asked for")
+            if self._given.username is None and self._given.client_id is None:  # else it would count as theirs
+                self._given = self._given.replaced(password=password)
 
     def _start(self) -> tuple[Root, bool]:
         """Where to look first, and whether only a server can be there."""

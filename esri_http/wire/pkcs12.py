@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 # Of PFX files with very long chains.
 _MOST_BYTES = 1 << 24
+_LOCKED = "it needs a password and none was given: (file, password); or the file is damaged"
 _VERSION_3 = b"\x02\x01\x03"
 
 
@@ -43,7 +44,8 @@ def load_pfx(context: ssl.SSLContext, certificate: ClientCertificate) -> bytes:
         why = error.reason or "OpenSSL does not take it"
     except OSError as error:
         why = error.strerror or "it cannot be read"
-    raise CertificateFileError(f"The client certificate {certificate.name} cannot be used: {why}.", path=certificate.name)
+    message = f"The client certificate {certificate.name} cannot be used: {why}."
+    raise CertificateFileError(message, path=certificate.name, needs_password=why == _LOCKED)
 
 
 class _Useless(Exception):
@@ -97,7 +99,7 @@ def _complaint(content: bytes, has_password: bool) -> str:
     if content[:1] != b"\x30" or content[begin : begin + 3] != _VERSION_3:
         return "it is not a PFX (PKCS #12)"
     if not has_password:
-        return "it needs a password and none was given: (file, password); or the file is damaged"
+        return _LOCKED
     return "its password is wrong, or the file is damaged"
 
 

@@ -24,6 +24,7 @@ _contexts: weakref.WeakValueDictionary[tuple[object, ...], ssl.SSLContext] = wea
 # The last few without an identity are kept, so that the next session does not parse all roots again.
 _kept: list[ssl.SSLContext] = []
 _MOST_KEPT = 4
+_LOCKED = "the private key is encrypted and no password was given"
 _NO_PEM = "it holds no PEM data"
 _lock = ProcessLock()
 
@@ -205,13 +206,14 @@ def _load_pem(context: ssl.SSLContext, path: str, certificate: ClientCertificate
         if "KEY_VALUES_MISMATCH" in why:
             why = "the key does not belong to the certificate"
         elif isinstance(error, ssl.SSLError) and not password and _looks_encrypted(certificate):
-            why = "the private key is encrypted and no password was given"
+            why = _LOCKED
         elif isinstance(error, ssl.SSLError) and _looks_encrypted(certificate):
             why = "the password of the private key is wrong"
         elif why == _NO_PEM and certificate.key is None and _holds(path, b"CERTIFICATE-----"):
             why = "the private key is not in it, and no other file was given for that"
         files = path if certificate.key is None else f"{path} with {certificate.key}"
-        raise CertificateFileError(f"The client certificate {files} cannot be used: {why}.", path=path) from None
+        message = f"The client certificate {files} cannot be used: {why}."
+        raise CertificateFileError(message, path=path, needs_password=why == _LOCKED) from None
 
 
 def _first_certificate(path: str) -> bytes:

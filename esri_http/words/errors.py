@@ -229,11 +229,15 @@ class ConfigurationError(EsriHttpError, ValueError):
 
 
 class CertificateFileError(ConfigurationError):
-    """A certificate, key or CA file is missing, unreadable, damaged, or needs a password. `path` names it."""
+    """A certificate, key or CA file is missing, unreadable, damaged, or needs a password. `path` names it.
 
-    def __init__(self, message: str = "", *, path: str | None = None) -> None:
+    `needs_password`: whether it is the password of a private key that is missing.
+    """
+
+    def __init__(self, message: str = "", *, path: str | None = None, needs_password: bool = False) -> None:
         super().__init__(message)
         self.path = path
+        self.needs_password = needs_password
 
 
 class LocalFileError(ConfigurationError):

@@ -14,9 +14,10 @@ from esri_http.testing import Answer, EmbeddedPortal
 from tests.support.certificates import CertificateAuthority
 from tests.support.http_messages import Reply
 from tests.support.peers import HandlerPeer, json_reply
+from tests.support.pfx import pfx
 from tests.support.proxies import ProxyPeer
 
-from .support import run
+from .support import Terminal, run
 
 Peers = Callable[..., HandlerPeer]
 COUNT = ("-F", "where=1=1", "-F", "returnCountOnly=true")
@@ -173,6 +174,24 @@ def test_a_client_certificate_is_shown(handler_peer: Peers, ca: CertificateAutho
     assert len(peer.requests) == 1
     assert run("get", peer.url, "--cert", amy.combined_file).status == 0
     assert run("get", peer.url).status == 5
+
+
+def test_the_password_of_a_client_certificate_is_asked_for(
+    handler_peer: Peers, ca: CertificateAuthority, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    peer = handler_peer(lambda request: json_reply({}), tls=True, client_certificate="required")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", ca.file)
+    (tmp_path / "amy.pfx").write_bytes(pfx(ca.client(), "the-files-secret"))
+    arguments = ("get", peer.url, "--cert", str(tmp_path / "amy.pfx"))
+    with Terminal(*arguments) as terminal:
+        terminal.wait_for("Enter password for the certificate ")
+        assert not terminal.echoes()
+        terminal.type("the-files-secret\n")
+        assert terminal.end() == 0
+    done = run(*arguments)
+    assert done.status == 6
+    assert "it needs a password and none was given" in done.err
+    assert len(peer.requests) == 1
 
 
 def test_the_proxy_is_used(handler_peer: Peers, proxy_peer: Callable[..., ProxyPeer]) -> None:

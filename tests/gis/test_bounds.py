@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import getpass
 from typing import Any
 
 import pytest
 
-from esri_http import GIS, ArcGISLoginError, BaseEsriAuth, EsriSession, NoTokenError, SignInError, TransportError
+from esri_http import (
+    GIS,
+    ArcGISLoginError,
+    BaseEsriAuth,
+    CertificateFileError,
+    EsriSession,
+    NoTokenError,
+    SignInError,
+    TransportError,
+)
 from esri_http.gis.parameters import Parameters
 from esri_http.testing import OUT_OF_BAND, EmbeddedPortal, faults
 from tests.support.http_messages import Reply, json_reply
-from tests.support.pfx import pfx
+from tests.support.pfx import SECRET, pfx
 
 from .conftest import ask_basic
 
@@ -136,6 +146,45 @@ def test_a_users_password_is_not_that_of_the_certificate(portal: EmbeddedPortal,
     file = tmp_path / "amy.pfx"
     file.write_bytes(pfx(ca.client("amy"), None))
     assert connect("", "amy", "amys-secret", cert_file=file).users.me.username == "amy"
+
+
+@pytest.fixture
+def locked_pfx(portal: EmbeddedPortal, ca: Any, tmp_path: Any) -> Any:
+    """A PFX with a password, of amy, whom the web tier knows by it."""
+    for site in portal.sites:
+        site.web_tier = lambda request: "amy"
+    file = tmp_path / "amy.pfx"
+    file.write_bytes(pfx(ca.client("amy")))
+    return file
+
+
+def test_the_password_of_a_certificate_is_asked_for_unseen(
+    portal: EmbeddedPortal, connect: Any, locked_pfx: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompts: list[str] = []
+    monkeypatch.setattr(getpass, "getpass", lambda prompt: prompts.append(prompt) or SECRET)
+    assert connect(cert_file=locked_pfx).users.me.username == "amy"
+    assert prompts == [f"Enter password for the certificate {locked_pfx}: "]
+    assert connect("", "amy", cert_file=locked_pfx.read_bytes()).users.me.username == "amy"
+    assert len(prompts) == 2
+    connect(cert_file=locked_pfx, password=SECRET)
+    assert len(prompts) == 2
+
+
+@pytest.mark.parametrize("answer", ["", None])
+def test_a_certificate_whose_password_nobody_gives_is_told_as_such(
+    portal: EmbeddedPortal, connect: Any, locked_pfx: Any, answer: Any
+) -> None:
+    def nobody(prompt: str) -> str:
+        if answer is None:
+            raise EOFError
+        return answer
+
+    with pytest.raises(CertificateFileError, match="it needs a password and none was given"):
+        connect(cert_file=locked_pfx, prompt=nobody)
+    with pytest.raises(CertificateFileError, match="its password is wrong"):
+        connect(cert_file=locked_pfx, prompt=lambda prompt: "a-wrong-one")
+    assert portal.requests == []
 
 
 def test_a_certificate_whose_holder_the_portal_knows_needs_no_password(portal: EmbeddedPortal, connect: Any, ca: Any) -> None:

@@ -179,6 +179,19 @@ def test_a_password_that_was_typed_is_kept(
     assert secret_of(vault, "x") == "amys-secret"
 
 
+def test_the_password_of_a_certificate_that_was_typed_is_kept(
+    portal: EmbeddedPortal, with_vault: Any, vault: Vault, ca: Any
+) -> None:
+    for site in portal.sites:
+        site.web_tier = lambda request: "amy"
+    amy = ca.client("amy")
+    given = {"cert_file": amy.cert_file, "key_file": ca.encrypted_key(amy, "the-keys-secret")}
+    prompts: list[str] = []
+    with_vault(portal.portal_url, profile="x", prompt=lambda text: prompts.append(text) or "the-keys-secret", **given)
+    assert (secret_of(vault, "x"), len(prompts)) == ("the-keys-secret", 1)
+    assert with_vault(None, profile="x").users.me.username == "amy"
+
+
 def test_where_the_store_cannot_be_asked_a_person_is_and_else_told_why(
     portal: EmbeddedPortal, with_vault: Any, vault: Vault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
