@@ -76,7 +76,7 @@ def test_what_is_no_token_is_refused_at_once(token):
     assert not isinstance(token, str) or len(token.strip()) < 3 or token not in str(caught.value)
 
 
-@pytest.mark.parametrize("expires", ["tomorrow", True, [1], object()])
+@pytest.mark.parametrize("expires", ["tomorrow", True, [1], object(), float("nan"), float("inf"), 10**400])
 def test_an_expiry_that_is_none_is_refused(expires):
     with pytest.raises(ConfigurationError, match="expires="):
         EsriUserTokenAuth(TOKEN, expires=expires)

@@ -12,6 +12,7 @@ from ...words.forks import ProcessLock
 from ...words.redaction import redact_url
 from ..flights import Flights
 from ..tokens.keeper import Fetched, Token, check_token
+from ..tokens.lifetimes import epoch_seconds, number_in, sensible_life
 from ..tokens.site_auth import SiteAuth, describe_source
 from ..tokens.token_auth import TokenAuth
 
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("esri_http.auth")
 
-_LARGEST_SECONDS = 1e11
-_LONGEST_LIFE_SECONDS = 10 * 366 * 86400.0
 # What is asked belongs to the whole process, and nobody says that two threads may ask it at once.
 _asking = ProcessLock()
 
@@ -47,15 +46,9 @@ def read_handed(token: object, expires: object, referer: object, clock: Clock, h
     except TokenRequestError:
         raise TokenRequestError(f"{holder} gives something that cannot be a token.") from None
     bound_to = referer if isinstance(referer, str) and referer.isascii() and referer.isprintable() else None
-    if isinstance(expires, str) and expires.isascii() and expires.isdigit():
-        expires = int(expires[:20])
-    if isinstance(expires, bool) or not isinstance(expires, (int, float)):
-        return Fetched(value, referer=bound_to or None)
-    expires_at = expires / 1000.0 if expires > _LARGEST_SECONDS else float(expires)
-    life = expires_at - clock.time()
-    if not 0 < life < _LONGEST_LIFE_SECONDS:
-        return Fetched(value, referer=bound_to or None)
-    return Fetched(value, expires_at, life, referer=bound_to or None)
+    expires_at = epoch_seconds(number_in(expires) or 0.0)
+    life = sensible_life(expires_at - clock.time())
+    return Fetched(value, None if life is None else expires_at, life, referer=bound_to or None)
 
 
 class HandedOverAuth(TokenAuth):

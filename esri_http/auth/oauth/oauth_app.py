@@ -10,6 +10,7 @@ from ...words.errors import ArcGISLoginError, SignInError, TokenRequestError
 from ...words.origins import SplitUrl
 from ...words.redaction import redact_url
 from ..tokens.keeper import Fetched, check_token
+from ..tokens.lifetimes import number_in, sensible_life
 from ..tokens.token_answers import read_json
 from ..tokens.token_requests import form_post, hide_secrets
 from .pkce import Proof
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 OOB = "urn:ietf:wg:oauth:2.0:oob"
 _SECRET_FIELDS = ("client_secret", "refresh_token", "code", "code_verifier", "password", "auth_token")
-_LONGEST_LIFE_SECONDS = 10 * 366 * 86400.0
 _LONGEST_NAME = 100
 # OAuth errors (RFC 6749 section 5.2 and ArcGIS's own) that another try cannot mend.
 _FINAL_CODES = frozenset({400, 401, 403, 498})
@@ -126,9 +126,9 @@ def read_grant(response: Response, answer: dict[str, Any]) -> Grant:
     ssl = answer.get("ssl")
     return Grant(
         check_token(answer.get("access_token"), response.url),
-        _seconds(answer.get("expires_in")),
+        _life(answer.get("expires_in")),
         None if refresh_token is None else check_token(refresh_token, response.url),
-        _seconds(answer.get("refresh_token_expires_in")),
+        _life(answer.get("refresh_token_expires_in")),
         username if isinstance(username, str) else None,
         ssl if isinstance(ssl, bool) else None,
     )
@@ -151,10 +151,6 @@ def refusal_of(response: Response, answer: dict[str, Any]) -> SignInError | None
     return kind(message, url=response.url, code=code, error=name, details=list(said.details) if said else [])
 
 
-def _seconds(value: object) -> float | None:
+def _life(said: object) -> float | None:
     """A lifetime in seconds; `None` for nonsense."""
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 12:
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < _LONGEST_LIFE_SECONDS:
-        return None
-    return float(value)
+    return sensible_life(number_in(said) or 0.0)

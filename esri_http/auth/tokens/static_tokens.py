@@ -10,6 +10,7 @@ from ...words.redaction import redact_url
 from ..base import INERT, Audience, AuthRun
 from .inner import InnerAuth
 from .keeper import Fetched, TokenKeeper, check_token
+from .lifetimes import END_OF_TIME, epoch_seconds
 from .token_auth import TokenAuth
 
 if TYPE_CHECKING:
@@ -86,9 +87,9 @@ def read_given(given: Any, expires: Any, clock: Clock) -> Fetched:
         expires = expires.timestamp()
     if expires is None:
         return Fetched(value)
-    if isinstance(expires, bool) or not isinstance(expires, (int, float)):
+    if isinstance(expires, bool) or not isinstance(expires, (int, float)) or not abs(expires) < END_OF_TIME:
         raise ConfigurationError("expires= takes epoch seconds, epoch milliseconds or a datetime.")
-    seconds = expires / 1000.0 if expires > 1e11 else float(expires)
+    seconds = epoch_seconds(expires)
     return Fetched(value, seconds, seconds - clock.time())
 
 

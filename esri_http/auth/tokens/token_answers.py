@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from ...words.errors import ArcGISLoginError, EsriHttpError, SignInError, TokenRequestError
 from ...words.redaction import redact_url
 from .keeper import Fetched, check_token
+from .lifetimes import number_in, sensible_life
 
 if TYPE_CHECKING:
     from ...messages.envelope import EsriError
     from ...messages.response import Response
     from ...words.clock import Clock
 
-_LONGEST_LIFE_SECONDS = 10 * 366 * 86400.0
 # Real answers are a hundredth of it.
 _LARGEST_ANSWER = 4 * 1024 * 1024
-_YEAR_10000 = 253402300800.0
 # HTTP statuses of a service that is switched off.
 _CLOSED_STATUSES = frozenset({403, 404, 405, 410})
 _REFUSED_CODES = frozenset({400, 401, 403})
@@ -79,7 +77,8 @@ def read_token(response: Response, clock: Clock, asked_minutes: float | None = N
     if token is None and (response.esri_error is not None or response.status_code >= 400):
         raise refusal(response, response.esri_error, by_password)
     value = check_token(token, response.url)
-    expires_at = _epoch_seconds(answer.get("expires"))
+    expires_ms = number_in(answer.get("expires"))
+    expires_at = None if expires_ms is None else expires_ms / 1000.0
     ssl = answer.get("ssl")
     lifetime = lifetime_seconds(expires_at, response, clock)
     if lifetime is None and asked_minutes is not None:
@@ -107,21 +106,9 @@ def refusal(response: Response, error: EsriError | None, by_password: bool) -> S
     return kind(f"{place} gave no token: {words}", url=response.url, code=code, details=details)
 
 
-def _epoch_seconds(expires: object) -> float | None:
-    """`expires` (epoch ms, a number or a string) in seconds; `None` for nonsense."""
-    if isinstance(expires, str) and re.fullmatch(r"[0-9]{1,20}", expires):
-        expires = int(expires)
-    if isinstance(expires, bool) or not isinstance(expires, (int, float)) or not 0 < expires < _YEAR_10000 * 1000:
-        return None
-    return expires / 1000.0
-
-
 def lifetime_seconds(expires_at: float | None, response: Response, clock: Clock) -> float | None:
     """Seconds from now until `expires_at`, by the server's own clock where its `Date` tells it; `None` for nonsense."""
-    if expires_at is None:
-        return None
-    lifetime = expires_at - server_time(response, clock)
-    return lifetime if 0 < lifetime < _LONGEST_LIFE_SECONDS else None
+    return None if expires_at is None else sensible_life(expires_at - server_time(response, clock))
 
 
 def server_time(response: Response, clock: Clock) -> float:
