@@ -6,6 +6,7 @@ import logging
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..words.bounded import remember
 from ..words.errors import ConfigurationError, SignInError
 from ..words.redaction import redact_url
 from ..words.urls import split_url
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from ..messages.request import Request
     from ..messages.response import Response
-    from ..words.origins import Origin
+    from ..words.origins import Origin, SplitUrl
     from .base import Answer, Verdict, Wire
     from .challenges import Challenge
     from .web_tier.web_tier_auth import WebTierAuth
@@ -65,34 +66,40 @@ class EsriGuessAuth(PasswordAuth):
         super().__init__(*credentials, **options)
         if self._password is not None and not self.username:
             raise ConfigurationError(f"{type(self).__name__} needs username= with the password.")
+        # What was made with other credentials is told by its standing, and not used any more.
         self._choices: dict[_Place, _Choice] = {}
         self._handlers: dict[str, WebTierAuth] = {}
         self._choosing = Flights()
 
     def _begin(self, audience: Audience) -> AuthRun:
         request = audience.request
-        return _GuessRun(self, audience, None if request is None else self._choices.get(_place(request)))
+        return _GuessRun(self, audience, None if request is None else self._known(_place(request)))
+
+    def _known(self, place: _Place) -> _Choice | None:
+        """What was taken there, by the credentials as they are."""
+        choice = self._choices.get(place)
+        return choice if choice is not None and choice.handler.standing is self.standing else None
 
     def choose(self, request: Request, challenges: list[Challenge], wire: Wire) -> _Choice | None:
         """What to sign in by where `request` was answered with `challenges`; `None` where they are none of ours.
 
         Raises `ArcGISLoginError` where the domain refuses the credentials, and `SignInError` where nothing can work.
         """
-        asked = Asked(request, challenges, wire.server_name or request.origin.host, wire, self.standing, self._handlers)
+        asked = Asked(request, challenges, wire.server_name or request.origin.host, wire, self.standing)
         key = (_place(request), id(asked.standing))
         choice: _Choice | None = self._choosing.share(key, lambda: self._choose(asked), wire)
         return choice
 
     def drop(self, request: Request, choice: _Choice) -> None:
         """Forget what was taken: the server asks for something else now."""
-        if self._choices.get(_place(request)) is choice:
-            self._choices = {place: other for place, other in self._choices.items() if other is not choice}
+        if self._known(_place(request)) is choice:
+            self._choices.pop(_place(request), None)
 
     def _choose(self, asked: Asked) -> _Choice | None:
         request = asked.request
         asked.standing.check_refusal(request)
-        known = self._choices.get(_place(request))
-        if known is not None and known.handler.standing is asked.standing:
+        known = self._known(_place(request))
+        if known is not None:
             return known
         offered = {challenge.scheme for challenge in asked.challenges}
         reasons: list[str] = []
@@ -111,17 +118,16 @@ class EsriGuessAuth(PasswordAuth):
     def _note(self, asked: Asked, choice: _Choice) -> _Choice:
         request = asked.request
         log.info("%s: signing in by %s; %s", request.origin, choice.name, choice.why)
-        if len(self._choices) < _MOST_PLACES and asked.standing is self.standing:
-            self._choices = {**self._choices, _place(request): choice}
+        remember(self._choices, _place(request), choice, _MOST_PLACES)
         return choice
 
     def handler(self, asked: Asked, name: str, make: Callable[..., WebTierAuth], **options: Any) -> WebTierAuth:
         """The handler of that `name`, one for all origins, made with these credentials; what one learns, all know."""
-        known = asked.handlers.get(name)
+        known = self._handlers.get(name)
         if known is None or known.standing is not asked.standing:
             known = make(username=self.username, password=self._password, **options)
             known.standing, known.probes = asked.standing, self.probes
-            asked.handlers[name] = known
+            self._handlers[name] = known
         return known
 
     @property
@@ -135,8 +141,7 @@ class EsriGuessAuth(PasswordAuth):
         return None if choice is None else choice.name
 
     def _choice_at(self, url: str) -> _Choice | None:
-        split = split_url(url)
-        return self._choices.get((split.origin, _context(split.path)))
+        return self._known(_place(split_url(url)))
 
     def describe(self, url: str) -> str:
         """How a request to `url` is signed in, and why so; holds no secret, and asks nobody."""
@@ -144,17 +149,6 @@ class EsriGuessAuth(PasswordAuth):
         if choice is None:
             return f"{origin}: {type(self).__name__} has not been asked for a sign-in yet"
         return f"{origin}: {choice.name} as {self.username or 'the current user'}; {choice.why}"
-
-    # -- the end of a sign-in ----------------------------------------------------------------------------------------
-
-    def login(self) -> None:
-        """See `WebTierAuth.login`; what a server asks for is found out anew, too."""
-        self._choices, self._handlers = {}, {}
-        super().login()
-
-    def _forget(self) -> None:
-        self._choices, self._handlers = {}, {}
-        super()._forget()
 
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "_choices": {}, "_handlers": {}}
@@ -246,13 +240,9 @@ def _other_than(choice: _Choice, challenges: list[Challenge]) -> bool:
     return bool(challenges) and choice.schemes.isdisjoint(challenge.scheme for challenge in challenges)
 
 
-def _place(request: Request) -> _Place:
-    return request.origin, _context(request.path)
-
-
-def _context(path: str) -> str:
-    """The web adaptor that a path belongs to."""
-    return path.split("/", 2)[1] if path.startswith("/") else ""
+def _place(of: Request | SplitUrl) -> _Place:
+    """The web adaptor that a request or a URL is for: its origin, and the first part of its path."""
+    return of.origin, of.path[1:].partition("/")[0]
 
 
 def _why(asked: Asked, reasons: list[str]) -> str:

@@ -22,12 +22,13 @@ if TYPE_CHECKING:
     HandlerOrReason = Union[WebTierAuth, str]
 
 _NTLM = "ntlm"
+_NO_PASSWORD = "it needs username= and password="
 
 
 class Asked(NamedTuple):
     """What a server asks for: its challenges, the `host` that tickets are for, and the request that was not answered.
 
-    `standing` and `handlers` are those of the credentials at that time.
+    `standing` is that of the credentials at that time.
     """
 
     request: Request
@@ -35,7 +36,6 @@ class Asked(NamedTuple):
     host: str
     wire: Wire
     standing: Standing
-    handlers: dict[str, WebTierAuth]
 
 
 def _windows(auth: EsriGuessAuth, asked: Asked) -> HandlerOrReason:
@@ -54,7 +54,7 @@ def _ntlm(auth: EsriGuessAuth, asked: Asked) -> HandlerOrReason:
     from .handshake.ntlm import EsriHttpNtlmAuth
 
     if not auth.has_password:
-        return "it needs username= and password="
+        return _NO_PASSWORD
     taken = _by_handshake(auth.handler(asked, "ntlm", EsriHttpNtlmAuth, send_cbt=auth.send_cbt), asked)
     if not isinstance(taken, str) and not _goes_on_with_ntlm(taken, asked):
         return "the server does not take it within Negotiate"
@@ -93,7 +93,7 @@ def _digest(auth: EsriGuessAuth, asked: Asked) -> HandlerOrReason:
     from .web_tier.digest_challenges import choose_space
 
     if not auth.has_password:
-        return "it needs username= and password="
+        return _NO_PASSWORD
     space, reason = choose_space(asked.challenges)
     return reason if space is None else auth.handler(asked, "digest", EsriDigestAuth)
 
@@ -102,7 +102,7 @@ def _basic(auth: EsriGuessAuth, asked: Asked) -> HandlerOrReason:
     from .web_tier.basic import EsriBasicAuth
 
     if not auth.has_password:
-        return "it needs username= and password="
+        return _NO_PASSWORD
     if asked.request.origin.scheme != "https":
         return "over http anybody on the way could read the password; use https"
     try:

@@ -118,7 +118,7 @@ def certificate_complaint(response: Response) -> str | None:
 
 def _place(request: Request) -> str:
     """Servers ask by path; those below one web adaptor are alike."""
-    return f"certificate negotiated for /{request.path.split('/')[1]}"
+    return f"certificate negotiated for /{request.path[1:].partition('/')[0]}"
 
 
 def _joined(cert: Any, key: Any, password: Any) -> Any:
