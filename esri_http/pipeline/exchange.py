@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ..auth.base import Wire
     from ..messages.request import Request
     from ..messages.response import Response
-    from ..wire.lanes import Lane, LaneYard
+    from ..wire.lanes import Lane
     from ..words.clock import Deadline
 
 # A handshake has three legs, a token is renewed once; a chain may do each in turn.
@@ -31,39 +31,34 @@ def exchange(request: Request, auth: BaseEsriAuth | None, call: Call) -> Respons
     if auth is None:
         return call.send(request)
     audience = Audience(request.origin, request.origin == call.own, call.trusted, request)
+    fresh = False
     for _ in range(_MOST_BEGINNINGS):
         run = auth.begin(audience)
         call.certificate = run.client_certificate
         if run is INERT:
             return call.send(request)
+        wire = ExchangeWire(call, auth, audience)
         try:
-            if run.lane_identity is None:
-                return _until_accepted(request, run, ExchangeWire(call, auth, audience))
-            return _on_lanes(request, run, auth, call, audience)
+            return _until_accepted(request, run, wire) if run.lane_identity is None else _on_lane(request, run, wire, fresh)
         except _BeginAnew:
             pass
+        except ConnectionPinLost:
+            if fresh:
+                message = f"{redact_url(request.url)}: the server closes the connection in the middle of every sign-in."
+                raise ConnectionLostError(message, url=request.url) from None
+            fresh = True
     raise _endless(request)
 
 
-def _on_lanes(request: Request, run: AuthRun, auth: BaseEsriAuth, call: Call, audience: Audience) -> Response:
-    for fresh in (False, True):
-        transport = call.transport_to(request.origin)
-        lane = transport.lease(request, run.lane_identity, fresh=fresh)
-        try:
-            return _on_lane(request, run, lane, transport.lanes, ExchangeWire(call, auth, audience, lane))
-        except ConnectionPinLost:
-            run = auth.begin(audience)  # once more, from the beginning and on another connection
-    message = f"{redact_url(request.url)}: the server closes the connection in the middle of every sign-in."
-    raise ConnectionLostError(message, url=request.url)
-
-
-def _on_lane(request: Request, run: AuthRun, lane: Lane, yard: LaneYard, wire: ExchangeWire) -> Response:
+def _on_lane(request: Request, run: AuthRun, wire: ExchangeWire, fresh: bool) -> Response:
+    transport = wire.call.transport_to(request.origin)
+    wire.lane = lane = transport.lease(request, run.lane_identity, fresh=fresh)
     try:
         response = _until_accepted(request, run, wire)
     except BaseException:
-        yard.give_back(lane, reusable=False)
+        transport.lanes.give_back(lane, reusable=False)
         raise
-    response.when_done(lambda reusable: yard.give_back(lane, reusable))
+    response.when_done(lambda reusable: transport.lanes.give_back(lane, reusable))
     return response
 
 
