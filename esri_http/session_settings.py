@@ -72,11 +72,11 @@ class SessionSettings:
         self._timeout = read_timeout(options.get("timeout", (CONNECT_SECONDS, READ_SECONDS)))
         self._verify_given = verify_cert is not True and verify_cert is not None
         tls = TlsSettings(
-            read_verify(verify_cert), read_bundles(options.get("ca_bundles")), bool(options.get("check_hostname", True)),
+            read_verify(verify_cert), read_bundles(options.get("ca_bundles")), _is_on(options.get("check_hostname")),
             read_certificate(cert),
         )  # fmt: skip
         self._network = NetworkSettings(
-            tls, _read_proxies(options.get("proxies")), bool(options.get("trust_env", True)),
+            tls, _read_proxies(options.get("proxies")), _is_on(options.get("trust_env")),
             read_server_hostname(options.get("server_hostname")), _read_proxy_auth(options.get("proxy_auth")),
         )  # fmt: skip
 
@@ -160,7 +160,7 @@ class SessionSettings:
 
     @check_hostname.setter
     def check_hostname(self, check: bool) -> None:
-        self._changed(self._network.replace(tls=self._network.tls.replace(check_hostname=bool(check))))
+        self._changed(self._network.replace(tls=self._network.tls.replace(check_hostname=_is_on(check))))
 
     assert_hostname = check_hostname
 
@@ -189,7 +189,7 @@ class SessionSettings:
 
     @trust_env.setter
     def trust_env(self, trust: bool) -> None:
-        self._changed(self._network.replace(trust_env=bool(trust)))
+        self._changed(self._network.replace(trust_env=_is_on(trust)))
 
     @property
     def timeout(self) -> tuple[float | None, float | None]:
@@ -199,6 +199,11 @@ class SessionSettings:
     @timeout.setter
     def timeout(self, timeout: Any) -> None:
         self._timeout = read_timeout(timeout)
+
+
+def _is_on(switch: Any) -> bool:
+    """A switch that is on unless it was switched off; `None` says nothing."""
+    return switch is None or bool(switch)
 
 
 def _read_origins(urls: Any) -> frozenset[Origin]:

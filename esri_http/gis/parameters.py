@@ -27,6 +27,8 @@ _OWN = (
     "clock",
 )  # fmt: skip
 _SESSION = {name: ours for name, ours in SESSION_KEYWORDS.items() if name not in ("stream", "verify", "clock")}
+# Of these, `None` is not the default.
+_NO_LIMIT = frozenset({"timeout", "deadline", "max_url_length"})
 KEYWORDS = {**{name: name for name in (*_OWN, *_OAUTH, *_KERBEROS)}, **_SESSION}
 _POSITIONAL = (
     "url", "username", "password", "key_file", "cert_file", "verify_cert", "set_active", "client_id", "profile",
@@ -118,9 +120,8 @@ class Parameters:
     def session_options(self) -> dict[str, Any]:
         """What the session is made with."""
         names = set(_SESSION.values()) | {"clock"}
-        options = {name: value for name, value in self.values.items() if name in names and value is not None}
-        if "timeout" in self.values:
-            options["timeout"] = self.values["timeout"]
+        given = {name: value for name, value in self.values.items() if name in names}
+        options = {name: value for name, value in given.items() if value is not None or name in _NO_LIMIT}
         proxies = _proxies(self)
         if proxies is not None:
             options["proxies"] = proxies

@@ -198,5 +198,7 @@ def test_a_certificate_whose_holder_the_portal_knows_needs_no_password(portal: E
 
 
 def test_no_limit_of_time_can_be_asked_for(portal: EmbeddedPortal, connect: Any) -> None:
-    assert connect(timeout=None).session.timeout == (None, None)
-    assert connect().session.timeout != (None, None)
+    session = connect(timeout=None, deadline=None, max_url_length=None).session
+    assert (session.timeout, session.deadline, session.max_url_length) == ((None, None), None, None)
+    session = connect(ca_bundles=None, proxies=None, retries=None, trust_env=None).session
+    assert (session.timeout, session.deadline, session.max_url_length) == ((10, 60), 600, 2000)

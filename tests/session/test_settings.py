@@ -55,6 +55,16 @@ def test_every_documented_keyword_is_taken() -> None:
     assert made.proxies == {"https": "http://proxy.example:8080"}
 
 
+@pytest.mark.parametrize("name", ["check_hostname", "assert_hostname", "trust_env"])
+def test_a_switch_that_says_nothing_switches_nothing_off(name: str) -> None:
+    made = EsriSession(**{name: None})
+    assert getattr(made, name) is True
+    setattr(made, name, False)
+    assert getattr(made, name) is False
+    setattr(made, name, None)
+    assert getattr(made, name) is True
+
+
 def test_without_settings_time_outs_are_finite_and_everything_is_verified() -> None:
     made = EsriSession()
     assert (made.timeout, made.deadline) == ((10, 60), 600)
