@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.util import find_spec
 
 _PACKAGES = ("brotli", "brotlicffi", "_zstd", "backports", "zstandard")
-_accepted: str | None = None
 
 
+@cache
 def accept_encoding() -> str:
     """The value of `Accept-Encoding`: gzip and deflate, and what the installed packages add (br, zstd)."""
-    global _accepted
-    if _accepted is None:
-        offered = ["gzip", "deflate"]
-        if any(find_spec(package) is not None for package in _PACKAGES):
-            from .inflaters import brotli_factory, zstd_is_installed
+    offered = ["gzip", "deflate"]
+    if any(map(is_installed, _PACKAGES)):
+        from .inflaters import brotli_factory, zstd_is_installed
 
-            offered += ["br"] if brotli_factory() is not None else []
-            offered += ["zstd"] if zstd_is_installed() else []
-        _accepted = ", ".join(offered)
-    return _accepted
+        offered += ["br"] if brotli_factory() is not None else []
+        offered += ["zstd"] if zstd_is_installed() else []
+    return ", ".join(offered)
+
+
+def is_installed(module: str) -> bool:
+    """Whether there is such a module, told without importing it. One that was put in place by hand does not count."""
+    try:
+        return find_spec(module) is not None
+    except (ImportError, ValueError):  # what should be its package is none; it has no spec
+        return False

@@ -9,8 +9,9 @@ from __future__ import annotations
 import zlib
 from functools import cache, partial
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Any, Callable, Protocol
+
+from .codings import is_installed
 
 # What tells that the module is there -> the module.
 _ZSTD_MODULES = {"_zstd": "compression.zstd", "backports.zstd": "backports.zstd", "zstandard": "zstandard"}
@@ -168,7 +169,7 @@ def new_deflate(start: bytes) -> Inflater:
 def brotli_factory() -> Callable[[], Inflater] | None:
     """What makes a Brotli inflater; `None` where no package is installed that can bound its output."""
     for name in _BROTLI_MODULES:
-        module = _imported(name) if _is_installed(name) else None
+        module = _imported(name) if is_installed(name) else None
         if module is not None and hasattr(module.Decompressor, "can_accept_more_data"):
             return partial(_Brotli, module)
     return None
@@ -176,24 +177,17 @@ def brotli_factory() -> Callable[[], Inflater] | None:
 
 def zstd_is_installed() -> bool:
     """Whether `zstd_factory` will find a package, told without importing it."""
-    return any(_is_installed(witness) for witness in _ZSTD_MODULES)
+    return any(map(is_installed, _ZSTD_MODULES))
 
 
 @cache
 def zstd_factory() -> Callable[[], Inflater] | None:
     """What makes a Zstandard inflater; `None` where no package for it is installed."""
     for witness, name in _ZSTD_MODULES.items():
-        module = _imported(name) if _is_installed(witness) else None
+        module = _imported(name) if is_installed(witness) else None
         if module is not None:
             return partial(_Zstandard if name == "zstandard" else _Zstd, module)
     return None
-
-
-def _is_installed(name: str) -> bool:
-    try:
-        return find_spec(name) is not None
-    except (ImportError, ValueError):
-        return False
 
 
 def _imported(name: str) -> Any:

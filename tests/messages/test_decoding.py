@@ -11,6 +11,7 @@ import zlib
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
+from types import ModuleType
 from typing import Any, Callable
 
 import pytest
@@ -460,3 +461,8 @@ def check_inflater(make: Callable[[], inflaters.Inflater], packed: bytes) -> Non
             out += inflater.step(block, limit)
         assert out == TEXT * 20
         assert inflater.unused == b""
+
+
+def test_a_module_that_was_put_in_place_by_hand_is_not_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "brotli", ModuleType("brotli"))  # it has no spec
+    assert accept_encoding.__wrapped__().startswith("gzip, deflate")
