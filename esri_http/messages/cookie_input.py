@@ -16,11 +16,6 @@ _BAD_NAME = re.compile(r"[\x00-\x08\x0a-\x1f\x7f=;]")
 _BAD_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f;]")
 
 
-def cookie_header(pairs: Iterable[tuple[str, str]]) -> str:
-    """The value of a `Cookie` header with these names and values; raises `InvalidHeaderError` for what cannot stand there."""
-    return "; ".join("=".join(checked_pair(name, value)) for name, value in pairs)
-
-
 def checked_pair(name: object, value: object) -> tuple[str, str]:
     """`name` and `value` as text that stays within its place in a header. The value is not shown in errors."""
     if not isinstance(name, str) or not name or name != name.strip(" \t") or _BAD_NAME.search(name) or not _fits_latin_1(name):

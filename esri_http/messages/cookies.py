@@ -12,10 +12,10 @@ from typing import Any
 
 from ..words.clock import SYSTEM_CLOCK, Clock
 from ..words.origins import Origin
-from .cookie_input import CookieInput, checked_pair, cookie_header, cookie_items
+from .cookie_input import CookieInput, checked_pair, cookie_items
 from .set_cookie import Cookie, cookie_from_line, has_no_subdomains, is_address, path_matches
 
-__all__ = ["Cookie", "CookieInput", "CookieJar", "cookie_header", "jar_from", "response_cookies"]
+__all__ = ["Cookie", "CookieInput", "CookieJar", "jar_from", "response_cookies"]
 
 MOST_PER_DOMAIN = 180
 MOST_IN_ALL = 3000

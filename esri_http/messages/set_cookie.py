@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime, timezone
 
 from ..words.origins import Origin
 from .registry_suffixes import is_registry_suffix
@@ -20,7 +21,6 @@ _DAY = re.compile(r"([0-9]{1,2})(?![0-9])")
 _YEAR = re.compile(r"([0-9]{2,4})(?![0-9])")
 _MONTH_NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _MONTHS = {name: number for number, name in enumerate(_MONTH_NAMES, 1)}
-_MONTH_DAYS = (0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 
 class Cookie:
@@ -162,34 +162,23 @@ def path_matches(request_path: str, cookie_path: str) -> bool:
 
 def parse_cookie_date(text: str) -> float | None:
     """A date in nearly any spelling, as seconds since the epoch (UTC); `None` when it is none (RFC 6265 section 5.1.1)."""
-    clock = day = month = year = None
+    time = day = month = year = None
     for token in _DATE_TOKEN.findall(text):
-        if clock is None and (match := _TIME.match(token)):
-            clock = tuple(int(group) for group in match.groups())
+        if time is None and (match := _TIME.match(token)):
+            time = match.groups()
         elif day is None and (match := _DAY.match(token)):
             day = int(match.group(1))
         elif month is None and token[:3].lower() in _MONTHS:
             month = _MONTHS[token[:3].lower()]
         elif year is None and (match := _YEAR.match(token)):
             year = int(match.group(1))
-    if clock is None or day is None or month is None or year is None:
+    if time is None or day is None or month is None or year is None:
         return None
     if year < 100:
         year += 1900 if year >= 70 else 2000
-    hour, minute, second = clock
-    if year < 1601 or hour > 23 or minute > 59 or second > 59 or not 1 <= day <= _days_in(year, month):
+    hour, minute, second = map(int, time)
+    try:
+        moment = datetime(year, month, day, hour, minute, second, tzinfo=timezone.utc)
+    except ValueError:
         return None
-    return float(_days_since_epoch(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second)
-
-
-def _days_in(year: int, month: int) -> int:
-    leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
-    return 29 if month == 2 and leap else _MONTH_DAYS[month]
-
-
-def _days_since_epoch(year: int, month: int, day: int) -> int:
-    """Days from 1970-01-01, by counting years from March so that the leap day comes last."""
-    if month <= 2:
-        year -= 1
-    since_march = (153 * ((month + 9) % 12) + 2) // 5 + day - 1
-    return 365 * year + year // 4 - year // 100 + year // 400 + since_march - 719_468
+    return moment.timestamp() if year >= 1601 else None
