@@ -198,9 +198,9 @@ def make_body(data: Any = None, json: Any = None, files: Any = None) -> Body | N
 
 def is_fields(data: object) -> bool:
     """Whether `data` is form fields: a mapping, or a list of pairs."""
-    if isinstance(data, Mapping) or hasattr(data, "items"):
-        return True
-    return isinstance(data, (list, tuple)) and len(data) > 0 and isinstance(data[0], (list, tuple))
+    if isinstance(data, (list, tuple)):
+        return len(data) > 0 and isinstance(data[0], (list, tuple))
+    return hasattr(data, "items")
 
 
 def source_body(source: Any) -> Body:
@@ -281,9 +281,9 @@ def _read(file: Any, length: int | None, name: str) -> Iterator[bytes]:
     while left is None or left > 0:
         try:
             piece = _piece(file.read(PIECE if left is None else min(PIECE, left)))
+        except InvalidRequestError:
+            raise
         except (OSError, ValueError) as error:
-            if isinstance(error, InvalidRequestError):
-                raise
             # An OSError as it is would pass for a failure of the connection.
             raise InvalidRequestError(f"The file {name} cannot be read: {error}.") from error
         if not piece:

@@ -18,6 +18,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from ..words.redaction import plain
+
 LARGEST_ENVELOPE = 64 * 1024
 
 _LONGEST_MESSAGE = 2000
@@ -191,8 +193,7 @@ def _word(value: object) -> str:
 
 
 def _printable(text: str, limit: int) -> str:
-    """`text` on one line, at most `limit` characters, without control characters and without secrets."""
+    """The first `limit` characters of `text`, as they can be shown and without secrets."""
     cut = _SECRET.sub(r"\1=***", text[:limit])
-    if not cut.isprintable():
-        cut = "".join([letter if letter.isprintable() else " " if letter.isspace() else "\ufffd" for letter in cut])
-    return cut.strip() if len(text) <= limit else cut.strip() + "…"
+    shown = plain(cut, len(cut)).strip()
+    return shown if len(text) <= limit else shown + "…"

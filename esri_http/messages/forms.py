@@ -94,7 +94,7 @@ def json_text(value: object, what: str = "The value") -> str:
 
 def _each(fields: Any) -> Iterable[tuple[Any, Any]]:
     """The pairs of a mapping, or of an iterable of pairs, checked as they come."""
-    if type(fields) is dict or hasattr(fields, "items"):
+    if hasattr(fields, "items"):
         pairs: Iterable[tuple[Any, Any]] = fields.items()
         return pairs
     return _checked(fields)

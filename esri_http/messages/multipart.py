@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from ..words.errors import InvalidRequestError
@@ -116,7 +116,7 @@ def _gathered(pieces: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _named_files(files: Any) -> Iterable[tuple[Any, Any]]:
-    if isinstance(files, Mapping) or hasattr(files, "items"):
+    if hasattr(files, "items"):
         named: Iterable[tuple[Any, Any]] = files.items()
         return named
     if isinstance(files, (list, tuple)) and all(isinstance(pair, (list, tuple)) and len(pair) == 2 for pair in files):

@@ -30,9 +30,8 @@ _SPELT = {"host": "Host", "proxy-authorization": "Proxy-Authorization"}
 # Where a body ends is said by who sends it: a caller's own word on it could make two requests of one.
 _FRAMING_HEADERS = frozenset({"content-length", "transfer-encoding"})
 
-_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")  # RFC 9110 section 5.6.2
 _BAD_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-_METHOD = _NAME
 
 
 class Headers(MutableMapping[str, str]):
@@ -44,14 +43,12 @@ class Headers(MutableMapping[str, str]):
     __slots__ = ("_items", "_plain")
     # `_plain` is a cell for what `plain` gives. A writer puts a new one there, so no reader fills it with what is outdated.
 
-    def __init__(self, source: HeaderInput = None, **more: str) -> None:
+    def __init__(self, source: HeaderInput = None) -> None:
         self._items: dict[str, tuple[str, str]] = {}
         self._plain: list[dict[str, str]] = []
         for name, value in pairs(source):
             if value is not None:
-                self[name] = text_value(name, value)
-        for name, value in more.items():
-            self[name] = value
+                self[name] = value
 
     def __getitem__(self, name: str) -> str:
         return self._items[name.lower()][1]
@@ -117,7 +114,7 @@ def pairs(source: HeaderInput) -> Iterable[tuple[str, str | bytes | None]]:
 
 def text_value(name: str, value: str | bytes) -> str:
     """`value` as text that is safe on one line; raises `InvalidHeaderError`."""
-    if not isinstance(name, str) or not _NAME.match(name):
+    if not isinstance(name, str) or not _TOKEN.match(name):
         raise InvalidHeaderError(f"{name!r:.80} is not a header name (RFC 9110 section 5.1).")
     if isinstance(value, bytes):
         value = value.decode("latin-1")
@@ -137,7 +134,7 @@ def text_value(name: str, value: str | bytes) -> str:
 
 def check_method(method: str) -> str:
     """`method` in upper case; raises `InvalidHeaderError` where it is no token (RFC 9110 section 9.1)."""
-    if not isinstance(method, str) or not _METHOD.match(method):
+    if not isinstance(method, str) or not _TOKEN.match(method):
         raise InvalidHeaderError(f"{method!r:.80} is not an HTTP method.")
     return method.upper()
 

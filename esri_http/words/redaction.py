@@ -25,7 +25,7 @@ def redact_url(url: object) -> str:
 def plain(value: object, longest: int = 200) -> str:
     """`value` as text that can be shown: printable, on one line, at most `longest` characters."""
     text = str(value)
-    shown = "".join(letter if letter.isprintable() else "�" for letter in text[:longest])
+    shown = "".join(letter if letter.isprintable() else " " if letter.isspace() else "�" for letter in text[:longest])
     return shown if len(text) <= longest else shown[:-1] + "…"
 
 

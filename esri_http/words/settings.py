@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -41,32 +42,19 @@ _NAME = r"[A-Za-z0-9_](?:[A-Za-z0-9._:-]*[A-Za-z0-9_.])?"
 _PROXY_KEY = r"(?i:(?:https?|all)(?:://[^/@?#\s]+/?)?|ftp|no|no_proxy)"
 
 
-class ClientCertificate:
-    """Who we are to a server that asks for a TLS client certificate: files, and the password of the key if it has one.
+class ClientCertificate(Value):
+    """Who we are to a server that asks for a TLS client certificate; shows neither password nor key in its repr.
 
-    `certificate` is a PEM file with the whole chain, or a PFX (PKCS #12, RFC 7292): a file, or its content as bytes. `key` is
-    a PEM file, or `None` when the first holds both. Holds the password, and shows it in no repr.
+    `certificate`: a PEM file with the whole chain, or a PFX (PKCS #12, RFC 7292) as a file or as bytes. `key`: a PEM file,
+    or `None` where the first holds both. `password`: what the private key is encrypted under; `None`: nothing.
     """
 
-    __slots__ = ("_identity",)
+    __slots__ = ("certificate", "key", "password")
 
     def __init__(self, certificate: str | bytes, key: str | None = None, password: str | bytes | None = None) -> None:
-        self._identity = (certificate, key, password)
-
-    @property
-    def certificate(self) -> str | bytes:
-        """The file with the certificate and its chain, or the content of a PFX."""
-        return self._identity[0]
-
-    @property
-    def key(self) -> str | None:
-        """The PEM file with the private key; `None`: it is where the certificate is."""
-        return self._identity[1]
-
-    @property
-    def password(self) -> str | bytes | None:
-        """What the private key is encrypted under; `None`: nothing."""
-        return self._identity[2]
+        self.certificate = certificate
+        self.key = key
+        self.password = password
 
     @property
     def holds_secret(self) -> bool:
@@ -78,12 +66,6 @@ class ClientCertificate:
         """What to call it in a message: its file."""
         certificate = self.certificate
         return f"<PFX of {len(certificate)} bytes>" if isinstance(certificate, bytes) else certificate
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, ClientCertificate) and self._identity == other._identity
-
-    def __hash__(self) -> int:
-        return hash(self._identity)
 
     def __repr__(self) -> str:
         return f"ClientCertificate({self.name!r})"
@@ -221,8 +203,6 @@ def is_pfx(certificate: str | bytes) -> bool:
 
 
 def _head(path: str) -> bytes:
-    import os
-
     try:
         if os.path.isfile(path):  # reading a pipe would empty it
             with open(path, "rb") as file:
@@ -269,11 +249,8 @@ def read_timeout(timeout: Any) -> TimeoutPair:
     pair = timeout if isinstance(timeout, (tuple, list)) else (timeout, timeout)
     if len(pair) != 2:
         raise ConfigurationError("timeout= takes seconds, or a pair: (connect seconds, read seconds).")
-    for seconds in pair:
-        if seconds is None:
-            continue
-        if not _is_duration(seconds):
-            raise ConfigurationError("timeout= takes seconds greater than zero, a pair of them, or None for no limit.")
+    if not all(seconds is None or _is_duration(seconds) for seconds in pair):
+        raise ConfigurationError("timeout= takes seconds greater than zero, a pair of them, or None for no limit.")
     return pair[0], pair[1]
 
 
@@ -323,8 +300,6 @@ def read_proxies(proxies: Any) -> tuple[tuple[str, str | None], ...]:
 
 
 def _text_path(path: Any) -> str:
-    import os
-
     try:
         return os.fsdecode(path)
     except TypeError:

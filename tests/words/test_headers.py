@@ -119,7 +119,7 @@ def test_values_are_kept_without_the_blanks_around_them(value: Any, kept: str) -
 
 
 def test_headers_are_a_mapping_that_ignores_case_and_keeps_the_last_spelling() -> None:
-    headers = Headers({"Accept": "a", "X-One": "1"}, Referer="http")
+    headers = Headers({"Accept": "a", "X-One": "1", "Referer": "http"})
     headers["ACCEPT"] = "b"
     assert headers["accept"] == headers.get("Accept") == "b"
     assert list(headers) == ["ACCEPT", "X-One", "Referer"]
