@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any, Callable
 
 from ..words.errors import ConfigurationError
-from ..words.headers import Headers, without
+from ..words.headers import Headers
 from .base import ACCEPT, INERT, Audience, AuthRun, BaseEsriAuth
 
 if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+
     from ..messages.body import Body
     from ..messages.request import Request
     from ..messages.response import Response
     from .base import Answer, Wire
-
-_LENGTH = frozenset({"content-length"})
 
 
 def adopt(auth: Any) -> BaseEsriAuth:
@@ -70,12 +69,16 @@ class CallableRun(AuthRun):
 
     def on_response(self, request: Request, response: Response, wire: Wire) -> Answer:
         answer: Answer = ACCEPT
-        for hook in self._hooks:
-            said = hook(HookedResponse(response, CallableRequest(request), wire))
-            replacement = _replacement(said, request, hook)
-            if replacement is not None and replacement is not response:
-                response.discard()
-                answer = response = replacement
+        try:
+            for hook in self._hooks:
+                said = hook(HookedResponse(response, CallableRequest(request), wire))
+                replacement = _replacement(said, request, hook)
+                if replacement is not None and replacement is not response:
+                    response.discard()
+                    answer = response = replacement
+        except BaseException:
+            response.close()
+            raise
         return answer
 
 
@@ -151,7 +154,7 @@ class CallableRequest:
         from ..messages.body import make_body
         from ..words.urls import split_url
 
-        request = self._request.replace(method=self.method, headers=_plain(self.headers))
+        request = self._request.replace(method=self.method, headers=Headers(self.headers).plain())
         if self.url != self._request.url:
             split = split_url(self.url)
             if split.origin != self._request.origin:
@@ -159,8 +162,6 @@ class CallableRequest:
             request.target = split.target
         if self.body is not self._body_given:
             request.body = make_body(data=self.body)
-        if request.body is not None:
-            request.headers = without(request.headers, _LENGTH)
         return request
 
 
@@ -215,7 +216,3 @@ def _shown_body(body: Body | None) -> Any:
     if isinstance(body, FormBody):
         return body.content.decode("ascii")
     return body.content if isinstance(body, BytesBody) else body
-
-
-def _plain(headers: Mapping[str, str]) -> dict[str, str]:
-    return headers.plain() if isinstance(headers, Headers) else Headers(headers).plain()

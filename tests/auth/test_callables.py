@@ -370,14 +370,17 @@ def test_a_hook_sees_and_may_change_the_response_under_the_known_names(echo: Any
     assert seen["length"] == len(response.content)
 
 
-def test_an_error_in_a_hook_comes_out_as_it_is_and_frees_the_connection(picky: Any) -> None:
+@pytest.mark.parametrize("earlier", [(), (once_more,)])
+def test_an_error_in_a_hook_comes_out_as_it_is_and_frees_the_connection(handler_peer: Any, earlier: tuple[Any, ...]) -> None:
     def fails(response: Any, **_: Any) -> Any:
         raise ZeroDivisionError
 
-    session = EsriSession(auth=Hooking(fails))
-    with pytest.raises(ZeroDivisionError):
-        session.get(picky.url, stream=True)
-    picky.wait_until(lambda: len(picky._open) == 0)
+    peer = handler_peer(lambda r: Reply(200 if "X-Added" in r.headers else 401, {}, "x" * 1_000_000))
+    session = EsriSession(auth=Hooking(*earlier, fails))
+    with pytest.raises(ZeroDivisionError) as caught:
+        session.get(peer.url, stream=True)
+    peer.wait_until(lambda: len(peer._open) == 0)
+    assert caught.tb is not None  # which holds on to the answer
     session.close()
 
 
