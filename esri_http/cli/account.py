@@ -58,10 +58,9 @@ def _login(chosen: argparse.Namespace) -> None:
     decided = sign_in.resolve(chosen)
     name = chosen.save or decided.ways.get("profile")
     is_new = name is not None and not is_stored(name)
-    if not decided.anonymous and (not decided.ways or (is_new and decided.ways.keys() <= {"profile", "password"})):
-        _check_site(chosen, decided, is_new)
-        decided.ways["username"] = ask("User name: ", _NOBODY_TO_ASK)
     _check_site(chosen, decided, is_new)
+    if not decided.anonymous and (not decided.ways or (is_new and decided.ways.keys() <= {"profile", "password"})):
+        decided.ways["username"] = ask("User name: ", _NOBODY_TO_ASK)
     if chosen.save:
         decided.ways["profile"] = chosen.save
     with decided.gis(None) as gis:
@@ -69,9 +68,9 @@ def _login(chosen: argparse.Namespace) -> None:
         _explain(chosen, gis)
     if chosen.save and not is_new:
         _check_secret(chosen.save)
-    if name is not None:
-        write(f"It is kept as the profile {name}.\n" if is_new or chosen.save else "")
-    elif not decided.anonymous:
+    if is_new or chosen.save:
+        write(f"It is kept as the profile {name}.\n")
+    elif name is None and not decided.anonymous:
         write("Nothing of it is kept: --save NAME makes a profile of it.\n")
 
 

@@ -12,8 +12,6 @@ from .wording import in_options
 if TYPE_CHECKING:
     from ..profiles.manager import ProfileManager
 
-_KINDS = ("site", "server")
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what can be done with profiles."""
@@ -36,7 +34,9 @@ def run(chosen: argparse.Namespace) -> int:
 
 
 def _list(chosen: argparse.Namespace) -> None:
-    found = [_described(manager, kind, name) for manager, kind in _managers() for name in manager.list()]
+    from ..profiles.manager import ProfileManager, ServerProfileManager
+
+    found = [_described(manager, name) for manager in (ProfileManager(), ServerProfileManager()) for name in manager.list()]
     if chosen.json:
         write(pretty(found) + "\n")
         return
@@ -50,8 +50,7 @@ def _show(chosen: argparse.Namespace) -> None:
     from ..profiles.manager import stored
 
     manager, profile = stored(chosen.name)
-    kind = next(kind for each, kind in _managers() if type(each) is type(manager))
-    found = _described(manager, kind, chosen.name)
+    found = _described(manager, chosen.name)
     found["secret"] = "there" if profile.secret else in_options(profile.secret_problem or "none")
     if chosen.json:
         write(pretty(found) + "\n")
@@ -62,24 +61,18 @@ def _show(chosen: argparse.Namespace) -> None:
 
 
 def _delete(chosen: argparse.Namespace) -> None:
-    for manager, _ in _managers():
-        if manager.exists(chosen.name):
-            manager.delete(chosen.name)
-            write(f"The profile {chosen.name} is deleted.\n")
-            return
     from ..profiles.manager import stored
 
-    stored(chosen.name)  # says which there are
+    manager, _ = stored(chosen.name)
+    manager.delete(chosen.name)
+    write(f"The profile {chosen.name} is deleted.\n")
 
 
-def _managers() -> tuple[tuple[ProfileManager, str], ...]:
-    from ..profiles.manager import ProfileManager, ServerProfileManager
-
-    return (ProfileManager(), _KINDS[0]), (ServerProfileManager(), _KINDS[1])
-
-
-def _described(manager: ProfileManager, kind: str, name: str) -> dict[str, Any]:
+def _described(manager: ProfileManager, name: str) -> dict[str, Any]:
     """What the file says of a profile."""
+    from ..profiles.manager import ServerProfileManager
+
+    kind = "server" if isinstance(manager, ServerProfileManager) else "site"
     parts = manager.get(name)
     date = parts.pop("date_modified", None)
     return {"profile": name, "kind": kind, **parts, "date_modified": None if date is None else str(date)}

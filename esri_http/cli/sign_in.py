@@ -192,7 +192,7 @@ def resolve(chosen: argparse.Namespace) -> SignIn:
     """
     _check(chosen)
     environment = _environment(chosen.portal)
-    ways = {} if chosen.anonymous else _explicit(chosen, environment) or _from_environment(chosen, environment)
+    ways = {} if chosen.anonymous else _explicit(chosen, environment) or _from_environment(environment)
     # A profile has a site of its own.
     portal = chosen.portal or (None if "profile" in ways else environment.get(PORTAL))
     return SignIn(ways, portal, network_of(chosen), chosen.anonymous)
@@ -255,19 +255,19 @@ def _explicit(chosen: argparse.Namespace, environment: Mapping[str, str]) -> dic
     if chosen.integrated:
         ways["integrated"] = True
     elif chosen.token_stdin:
-        ways["token"] = _secret_of_input(chosen, "the token", "--token-stdin")
+        ways["token"] = _secret_of_input("the token", "--token-stdin")
     elif chosen.client_secret_stdin:
-        ways["client_secret"] = _secret_of_input(chosen, "the secret of the app", "--client-secret-stdin")
+        ways["client_secret"] = _secret_of_input("the secret of the app", "--client-secret-stdin")
     elif chosen.password_stdin:
         if not ways:
             ways["username"] = environment.get(USER) or chosen.parser.error("--password-stdin needs --user: whose is it?")
-        ways["password"] = _secret_of_input(chosen, "the password", "--password-stdin")
+        ways["password"] = _secret_of_input("the password", "--password-stdin")
     if chosen.user and "password" not in ways and environment.get(USER, chosen.user) == chosen.user:
         _add(ways, password=environment.get(PASSWORD))
     return ways
 
 
-def _from_environment(chosen: argparse.Namespace, environment: Mapping[str, str]) -> dict[str, Any]:
+def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     """What the environment says, where the options say nothing."""
     ways: dict[str, Any] = {}
     if PROFILE in environment:
@@ -285,7 +285,7 @@ def _add(ways: dict[str, Any], **values: str | None) -> None:
     ways.update((name, value) for name, value in values.items() if value)
 
 
-def _secret_of_input(chosen: argparse.Namespace, what: str, option: str) -> str:
+def _secret_of_input(what: str, option: str) -> str:
     """The first line of the input; on a terminal, asked for unseen."""
     if is_terminal(sys.stdin):
         return ask_unseen(f"Enter {what}: ", f"{option} reads {what} from the input.")

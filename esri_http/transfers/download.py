@@ -51,15 +51,8 @@ _SLOW_PIECE_BYTES = 16 * 1024
 _FAST_BYTES_PER_SECOND = 4 * 1024 * 1024
 
 
-def download(
-    session: Any, url: str, path: Any, progress: ProgressCallback | None, resume: bool, params: Any, options: dict[str, Any]
-) -> str:
-    """See `TransferVerbs.download`; `options` are those of `session.request`."""
-    return passing_on(_Download(session, url, path, progress, resume, params, options).run)
-
-
-class _Download:
-    """One call of `download`."""
+class Download:
+    """One call of `TransferVerbs.download`; `options` are those of `session.request`."""
 
     def __init__(
         self,
@@ -95,6 +88,9 @@ class _Download:
 
     def run(self) -> str:
         """Bring the file down; its path."""
+        return passing_on(self._run)
+
+    def _run(self) -> str:
         try:
             if not self._takes_name:
                 self._open(followed(self._path))

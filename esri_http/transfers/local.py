@@ -22,13 +22,8 @@ def local_trouble(path: str, what: str) -> Iterator[None]:
     except EsriHttpError:  # a time-out is an OSError, too
         raise
     except (OSError, ValueError) as error:
-        raise local_error(path, what, error) from error
-
-
-def local_error(path: str, what: str, error: Exception) -> LocalFileError:
-    """The one wording for a file that could not be `what`."""
-    why = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return LocalFileError(f"The file {path} cannot be {what}: {why}.", path=path)
+        why = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise LocalFileError(f"The file {path} cannot be {what}: {why}.", path=path) from error
 
 
 def path_text(path: Any) -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..words.errors import LocalFileError
 from ..words.file_locks import try_lock, unlock
-from .local import local_error, local_trouble, put_in_place
+from .local import local_trouble, put_in_place
 from .names import NOTE_ENDING, PART_ENDING
 from .ranges import is_validator
 
@@ -43,20 +43,18 @@ class Part:
         self.total: int | None = None
         self.validator: str | None = None
         self._begun = False
-        self._note: FileIO | None = None
-        self._file: FileIO | None = None
+        self._note = _opened_alone(target)
         try:
-            self._note = _opened_alone(target)
             self._file = _opened(target + PART_ENDING)
-            if resume:
-                self._take_up()
         except BaseException:
-            self.close()
+            _close_note(self._note, target + NOTE_ENDING, remove=True)
             raise
+        if resume:
+            self._take_up()
 
     def _take_up(self) -> None:
         """Take over what an earlier download left, if the note says what it is."""
-        there, noted = self._length(), self._read_note()
+        there, noted = os.fstat(self._file.fileno()).st_size, self._read_note()
         total, validator = noted.get("total"), noted.get("validator")
         if noted.get("url") != self._source or not is_validator(validator):
             return
@@ -70,18 +68,11 @@ class Part:
         self.total, self.validator = total, validator
 
     def _read_note(self) -> dict[str, Any]:
-        assert self._note is not None
-        with local_trouble(self.target + NOTE_ENDING, "read"):
-            text = self._note.read(_LONGEST_NOTE)
         try:
-            noted = json.loads(text or b"{}")
-        except (ValueError, RecursionError):
+            noted = json.loads(self._note.read(_LONGEST_NOTE) or b"{}")
+        except (OSError, ValueError, RecursionError):
             return {}
         return noted if isinstance(noted, dict) else {}
-
-    def _length(self) -> int:
-        assert self._file is not None
-        return os.fstat(self._file.fileno()).st_size
 
     @property
     def can_continue(self) -> bool:
@@ -90,7 +81,6 @@ class Part:
 
     def begin(self, total: int | None, validator: str | None) -> None:
         """Drop what is there: a file of `total` bytes, known by `validator`, begins."""
-        assert self._note is not None
         self.size, self.total, self.validator, self._begun = 0, total, validator, True
         note = {"url": self._source, "validator": validator, "total": total}
         self._rewind(0)
@@ -106,7 +96,6 @@ class Part:
         self._rewind(self.size)
 
     def _rewind(self, size: int) -> None:
-        assert self._file is not None
         with local_trouble(self.target, "written"):
             self._file.truncate(size)
             self._file.seek(size)
@@ -117,37 +106,30 @@ class Part:
 
     def write(self, piece: bytes) -> None:
         """Add `piece`."""
-        assert self._file is not None
         left = memoryview(piece)
-        try:
+        with local_trouble(self.target, "written"):
             while left:
                 left = left[self._file.write(left) :]
-        except OSError as error:
-            raise local_error(self.target, "written", error) from error
         self.size += len(piece)
 
     def publish(self) -> None:
         """Put the whole file where it belongs, in the place of what was there."""
-        assert self._file is not None
         with local_trouble(self.target, "written"):
             os.fsync(self._file.fileno())
-            self._file.close()
+            self._file.close()  # Windows moves no open file
             put_in_place(self.target + PART_ENDING, self.target)
-        self._file = None
-        self.close()
+        _close_note(self._note, self.target + NOTE_ENDING, remove=True)
 
     def close(self) -> None:
         """Let go. Bytes that can be continued stay; so do those of another file, if none of this one came. Twice is fine."""
-        file, self._file = self._file, None
-        keep = file is not None and self._is_worth_keeping()
-        if file is not None:
-            file.close()
-            if not keep:
-                with suppress(OSError):
-                    os.remove(self.target + PART_ENDING)
-        note, self._note = self._note, None
-        if note is not None:
-            _close_note(note, self.target + NOTE_ENDING, remove=not keep)
+        if self._note.closed:
+            return
+        self._file.close()
+        keep = self._is_worth_keeping()
+        if not keep:
+            with suppress(OSError):
+                os.remove(self.target + PART_ENDING)
+        _close_note(self._note, self.target + NOTE_ENDING, remove=not keep)
 
     def _is_worth_keeping(self) -> bool:
         with suppress(OSError):

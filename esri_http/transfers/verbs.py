@@ -51,9 +51,9 @@ class TransferVerbs:
         what cannot be written here, `ConnectionLostError` and its kin, `DeadlineExceededError`. A sign-in page that a server
         sends with status 200 is a file like another.
         """
-        from .download import download
+        from .download import Download
 
-        return download(self, url, path, progress, resume, params, options)
+        return Download(self, url, path, progress, resume, params, options).run()
 
     def upload(
         self,
