@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from esri_http import EsriHttpNegotiateAuth, EsriHttpNtlmAuth, EsriKerberosAuth, EsriSession
+from esri_http.auth.handshake.security import SecurityContext, SecurityContexts
+from esri_http.auth.proxies.proxy_handshake import HandshakeSigner
 from esri_http.words import errors
 
 from ..support.certificates import CertificateAuthority
@@ -256,3 +258,28 @@ def test_a_user_without_a_ticket_is_told_to_get_one(
         said = refused(make_session(proxy, EsriKerberosAuth()), url)
         assert "kinit" in said
         assert "the proxy http://" in said
+
+
+class SlowDomain(SecurityContexts):
+    """Refuses the password, but only after the handler was given another one."""
+
+    def __init__(self, handler: EsriKerberosAuth) -> None:
+        super().__init__(handler.contexts.identity)
+        self.handler = handler
+
+    def open(self, mechanism: str, host: str, wire: Any) -> SecurityContext:
+        """See `SecurityContexts.open`."""
+        self.handler.password = "new-secret"
+        raise errors.ArcGISLoginError("amy cannot sign in by Kerberos: the password is wrong.")
+
+
+def test_what_the_domain_says_of_the_old_password_is_not_held_against_the_new_one() -> None:
+    handler = EsriKerberosAuth(username="amy@EXAMPLE.TEST", password=PASSWORD, force_preemptive=True)
+    handler.contexts = old = SlowDomain(handler)
+    signer = HandshakeSigner("http://127.0.0.1:3128", "127.0.0.1", handler)
+    with pytest.raises(errors.ProxyError, match="the password is wrong"):
+        signer.authorization("CONNECT", "gis.example.com:443", None)
+    assert handler.contexts is not old
+    signer.check_refusal(handler.contexts)
+    with pytest.raises(errors.ProxyError, match="the password is wrong"):
+        signer.check_refusal(old)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ...messages.request import Request
 from ...words.bounded import remember
 from ...words.errors import ConfigurationError, ProxyError
+from ...words.urls import origin_of
 from ..challenges import Challenge, parse_challenges, shown_schemes
 from ..web_tier.basic import EsriBasicAuth, basic_field
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ...messages.body import Body
-    from ...words.origins import Origin
     from ..web_tier.digest_challenges import DigestSpace
 
     Credentials = Callable[[], tuple[str, str]]
@@ -135,7 +135,7 @@ class Signer:
         remember(self._sent, field, credentials, _MOST_UNDER_WAY)
         return field
 
-    def signer_of(self, sent: str | None) -> Any:
+    def credentials_of(self, sent: str | None) -> Any:
         """The credentials by which the field `sent` was made; `None` where none was, or where it is too long ago."""
         return None if sent is None else self._sent.pop(sent, None)
 
@@ -156,7 +156,7 @@ class Signer:
     def accepted(self, sent: str | None, memory: Any) -> None:
         """See `ProxySigner`."""
         self._passed = True
-        credentials = self.signer_of(sent)
+        credentials = self.credentials_of(sent)
         if credentials is not None:
             self._good = credentials
         elif sent is None and memory is None:
@@ -182,7 +182,7 @@ class PasswordSigner(Signer):
         super().__init__(url)
         self._credentials = credentials
         self._schemes = schemes
-        self._origin: Any = _place(url)
+        self._origin = origin_of(url)
         self._basic = preemptive
         self._space: DigestSpace | None = None
         self._proved: DigestSpace | None = None
@@ -195,9 +195,9 @@ class PasswordSigner(Signer):
         """See `Signer`."""
         return self._credentials()
 
-    def signer_of(self, sent: str | None) -> Any:
+    def credentials_of(self, sent: str | None) -> Any:
         """See `Signer`. Basic's field is the same for all requests, so it stays."""
-        return self._sent.get(sent) if sent is not None and sent.startswith("Basic ") else super().signer_of(sent)
+        return self._sent.get(sent) if sent is not None and sent.startswith("Basic ") else super().credentials_of(sent)
 
     def authorization(self, method: str, target: str, memory: Any, body: Body | None = None) -> str | None:
         """See `ProxySigner`."""
@@ -213,7 +213,7 @@ class PasswordSigner(Signer):
         self._is_open = False
         challenges = parse_challenges(fields)
         offered = {one.scheme for one in challenges}
-        credentials = self.signer_of(sent) or self._credentials()
+        credentials = self.credentials_of(sent) or self._credentials()
         answered = "" if sent is None or credentials != self._credentials() else sent.partition(" ")[0].lower()
         if answered == BASIC and BASIC in offered:
             raise self.refused(credentials, f"wants a sign-in and refuses that of {credentials[0]!r}; check it {_WAYS}.")
@@ -246,11 +246,3 @@ class PasswordSigner(Signer):
         super().accepted(sent, memory)
         if sent is not None:
             self._proved = self._space
-
-
-def _place(url: str) -> Origin:
-    from ...words.origins import Origin
-
-    scheme, _, place = url.partition("://")
-    host, _, port = place.rpartition(":")
-    return Origin(scheme, host, int(port))

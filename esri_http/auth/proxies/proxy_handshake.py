@@ -7,15 +7,20 @@ is no channel binding towards proxies.
 from __future__ import annotations
 
 import base64
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ...words.errors import EsriHttpError, MissingPackageError, ProxyError
 from ..challenges import parse_challenges, token_of
 from ..handshake.security import KERBEROS, NTLM
+from ..handshake.security_errors import MechanismUnavailableError
 from .proxy_auth import Signer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ..handshake.handshake_auth import HandshakeAuth, Offer
+    from ..handshake.security import SecurityContexts
 
 _SIGNED_IN, _CONTEXT, _NEXT, _MADE_BY = "signed in", "context", "next token", "made by"
 
@@ -53,8 +58,9 @@ class HandshakeSigner(Signer):
             return None
         if memory is None and offer.mechanism == NTLM:
             raise self._several_legs("NTLM")
-        context = self._guarded(lambda: contexts.open(offer.mechanism, self._host, None))
-        token = self._guarded(lambda: context.step(None, None))
+        with self._guarded(contexts):
+            context = contexts.open(offer.mechanism, self._host, None)
+            token = context.step(None, None)
         if memory is not None:
             memory[_CONTEXT], memory[_MADE_BY] = context, contexts
         return self._field(token, contexts)
@@ -67,8 +73,9 @@ class HandshakeSigner(Signer):
         """See `ProxySigner`."""
         self._is_open = False
         challenges = parse_challenges(fields)
-        contexts = self.signer_of(sent)
-        if contexts is not None and contexts is not self._handler.contexts:
+        contexts = self._handler.contexts
+        made_by = self.credentials_of(sent)
+        if made_by is not None and made_by is not contexts:
             if memory:
                 memory.clear()
             return  # the credentials were changed in the meantime
@@ -76,7 +83,8 @@ class HandshakeSigner(Signer):
             if memory and memory.pop(_SIGNED_IN, None):
                 self._every_request = True  # it wants a token with each of them
                 return
-            offer = self._guarded(lambda: self._handler.offer_among(challenges, self._host, None))
+            with self._guarded(contexts):
+                offer = self._handler.offer_among(challenges, self._host, None)
             if offer is None:
                 raise self.not_offered(challenges, type(self._handler).__name__)
             self._offer = offer
@@ -86,11 +94,12 @@ class HandshakeSigner(Signer):
         if token and memory is None:
             raise self._several_legs("NTLM or a longer Negotiate")
         if token and context is not None and memory is not None and not context.complete:
-            following = self._guarded(lambda: context.step(token, None))
+            with self._guarded(contexts):
+                following = context.step(token, None)
             if following:
                 memory[_NEXT], memory[_CONTEXT] = following, context
                 return
-        raise self._refused(context is not None and context.used_ntlm)
+        raise self._not_taken(contexts, context is not None and context.used_ntlm)
 
     def accepted(self, sent: str | None, memory: dict[str, Any] | None) -> None:
         """See `ProxySigner`."""
@@ -99,22 +108,20 @@ class HandshakeSigner(Signer):
             memory.pop(_CONTEXT, None)
             memory[_SIGNED_IN] = True
 
-    def _guarded(self, work: Any) -> Any:
-        """What `work` returns; its errors name the proxy, and are remembered where the domain refused the credentials."""
+    @contextmanager
+    def _guarded(self, contexts: SecurityContexts) -> Iterator[None]:
+        """Have errors name the proxy, and those remembered by which the domain refuses the credentials of `contexts`."""
         try:
-            return work()
+            yield
         except MissingPackageError:
             raise
+        except MechanismUnavailableError as error:
+            raise ProxyError(f"{self.name} wants a sign-in: {error}") from error  # a ticket may be there the next time
         except EsriHttpError as error:
-            from ..handshake.security_errors import MechanismUnavailableError
+            raise self.refused(contexts, f"wants a sign-in: {error}") from error
 
-            why = f"wants a sign-in: {error}"
-            if isinstance(error, MechanismUnavailableError):
-                raise ProxyError(f"{self.name} {why}") from error  # a ticket may be there the next time
-            raise self.refused(self._handler.contexts, why) from error
-
-    def _refused(self, by_ntlm: bool) -> ProxyError:
-        identity = self._handler.contexts.identity
+    def _not_taken(self, contexts: SecurityContexts, by_ntlm: bool) -> ProxyError:
+        identity = contexts.identity
         if by_ntlm:
             why = f"refuses the sign-in of {identity} by NTLM; check user name (DOMAIN\\user) and password."
         else:
@@ -122,7 +129,7 @@ class HandshakeSigner(Signer):
                 f"does not take the Kerberos ticket for {identity.service}@{self._host}; it may have another name or key (see"
                 " hostname_override=), or not know this user."
             )
-        return self.refused(self._handler.contexts, why)
+        return self.refused(contexts, why)
 
     def _several_legs(self, what: str) -> ProxyError:
         return ProxyError(
