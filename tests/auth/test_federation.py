@@ -113,12 +113,9 @@ class TestFederatedServer:
     def test_a_public_layer_of_the_federated_server_is_read(self, session, portal):
         assert session.get(portal.public_layer_url + "?f=json").json()["type"] == "Feature Layer"
 
-    def test_known_servers_are_listed_and_forgotten(self, session, portal):
+    def test_what_is_known_of_servers_can_be_forgotten(self, session, portal):
         self.read(session, portal)
-        session.get(public_layer(portal))
-        router = session.auth._router
-        assert [str(root) for root in router._federation.known_servers()] == [portal.server_url]
-        router.forget()
+        session.auth._router.forget()
         self.read(session, portal)
         assert exchanges(portal) == 2
 

@@ -224,7 +224,7 @@ class Meddling:
 
 
 def test_a_server_that_is_met_while_a_pickle_is_made_does_no_harm(portal, session):
-    sources = session.auth._router._federation._sources
+    sources = session.auth._router.federation._sources
     for number in range(3):
         sources[Root(Origin("https", f"other{number}.example", 443), "/server")] = Meddling(sources)
     assert isinstance(pickle.loads(pickle.dumps(session.auth)), EsriBuiltInAuth)

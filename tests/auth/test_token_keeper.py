@@ -499,7 +499,7 @@ class TestFork:
         session = open_session(amy(portal), deadline=10)
         session.get(portal.layer_url + "?f=json")
         auth = session.auth
-        keeper = auth._router._federation.keeper_of(auth._router._federation.known_servers()[0])
+        (keeper,) = auth._router.federation._sources.values()
         portal.revoke_all_tokens()
         one, other = auth._keeper._holding, keeper._holding
         with one.lock, one.flights._lock, other.lock, other.flights._lock, auth._finding._lock:

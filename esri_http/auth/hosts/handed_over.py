@@ -13,7 +13,7 @@ from ...words.redaction import redact_url
 from ..flights import Flights
 from ..tokens.keeper import Fetched, Token, check_token
 from ..tokens.lifetimes import epoch_seconds, number_in, sensible_life
-from ..tokens.site_auth import SiteAuth, describe_source
+from ..tokens.site_auth import SiteAuth
 from ..tokens.token_auth import TokenAuth
 
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ class HandedOverAuth(TokenAuth):
     def token_for(self, url: str) -> str:
         """See `SiteAuth.token_for`."""
         wire = self.wire()
-        return self._first_with_token(wire, lambda place: place.source_for_url(url, wire))[0].token_for(url)
+        return self._first_with_token(wire, lambda place: place.router.source_for_url(url, wire))[0].token_for(url)
 
     def for_workers(self) -> BaseEsriAuth:
         """See `BaseEsriAuth.for_workers`; the sign-in that was handed over last, for machines where nobody hands one over."""
@@ -190,7 +190,7 @@ class HandedOverAuth(TokenAuth):
     def _describe(self, url: str) -> str:
         wire = self.wire()
         try:
-            place = self._first_with_token(wire, lambda place: place.source_for_url(url, wire))[0]
+            place = self._first_with_token(wire, lambda place: place.router.source_for_url(url, wire))[0]
         except EsriHttpError as error:
             return f"{redact_url(url)}: no token ({error})"
         return place.describe(url)
@@ -206,13 +206,11 @@ class _Place(SiteAuth):
     """One site that somebody is signed in at over there: its tokens, and which of them goes where."""
 
     def __init__(self, owner: HandedOverAuth, site: TokenService) -> None:
-        super().__init__(str(site.root), clock=owner.clock, verify_sign_in=owner.verify_sign_in, referer=owner.referer)
+        super().__init__(clock=owner.clock, verify_sign_in=owner.verify_sign_in, referer=owner.referer)
         self._owner = owner
         self.site = site
-        self._router.tokens = self
-
-    def _site(self, wire: Wire) -> TokenService:
-        return self.site
+        self._tokens = self
+        self.router = self._sign_in_at(site)
 
     def _fetch(self, wire: Wire) -> Fetched:
         return self._owner.renewal_for(self, wire)
@@ -224,17 +222,13 @@ class _Place(SiteAuth):
         else:
             self._keeper.put(self._checked(fetched, wire))
 
-    def source_for_url(self, url: str, wire: Wire) -> TokenSource | NoTokenError | None:
-        """Where the token for `url` comes from."""
-        return self._router.source_for_url(self.site, url, wire)
-
     def _describe(self, url: str) -> str:
         wire, refusal = self.wire(), None
         try:
             self.current(wire)
         except EsriHttpError as error:
             refusal = error
-        return describe_source(self.site, self._router, url, wire, refusal)
+        return self.router.describe(url, wire, refusal)
 
     def current(self, wire: Wire) -> Token:
         return self._keeper.current(wire)

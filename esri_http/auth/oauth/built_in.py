@@ -9,6 +9,7 @@ from ...words.errors import ConfigurationError, TokenRequestError
 from ..tokens.generate_token import REFERER
 from ..tokens.token_answers import PolicyRefusedError
 from ..tokens.token_requests import ask_for_token
+from ..tokens.token_services import portal_service
 from .oauth2 import with_known_names
 from .oauth_app import OAuthApp
 from .oauth_auth import DEFAULT_MINUTES, OAuthAuth
@@ -86,7 +87,7 @@ class EsriBuiltInAuth(OAuthAuth):
         referer = self.referer or wire.referer or REFERER
         fields = {"username": self.username, "password": self._ask_password(), "client": "referer", "referer": referer}
         fields["expiration"] = f"{self.expiration:g}"
-        service = self._portal_site.url
+        service = portal_service(self.portal).url
         return self._remembering(lambda: ask_for_token(service, fields, referer, wire, self.clock, self.expiration))
 
     def _sign_in(self, wire: Wire) -> Grant:

@@ -6,13 +6,18 @@ import logging
 from typing import TYPE_CHECKING, Any, Callable
 
 from ...words.errors import ArcGISLoginError, ConfigurationError
-from ..tokens.keeper import Fetched
-from ..tokens.site_auth import PortalAuth
+from ...words.redaction import redact_url
+from ...words.urls import split_url
+from ..sites import portal_root, server_root
+from ..tokens.site_auth import SiteAuth
+from ..tokens.token_services import portal_service
 from .oauth_app import OOB, Grant, OAuthApp
 from .pkce import Proof, make_state
 
 if TYPE_CHECKING:
     from ..base import Wire
+    from ..sites import Root
+    from ..tokens.keeper import Fetched
     from .one_time_codes import CodeSource
 
 log = logging.getLogger("esri_http.auth")
@@ -38,7 +43,7 @@ class RefreshToken:
         return f"<RefreshToken, dies at {self.dies_at}>"
 
 
-class OAuthAuth(PortalAuth):
+class OAuthAuth(SiteAuth):
     """Base of the OAuth handlers. Safe to share between threads: one of them signs in or renews, the others wait.
 
     A refresh token that the portal rotates is followed, one that it does not repeat is kept, and one in its last 24 hours
@@ -65,7 +70,9 @@ class OAuthAuth(PortalAuth):
         wait_seconds: float = 300.0,
         **options: Any,
     ) -> None:
-        super().__init__(url, password=password, **options)
+        super().__init__(password=password, **options)
+        self.portal = self._portal_at(url)
+        self._sign_in_at(portal_service(self.portal))
         if not client_id:
             raise ConfigurationError(f"{type(self).__name__} needs client_id=.")
         if expiration is not None and not (expiration == -1 or expiration > 0):
@@ -85,6 +92,15 @@ class OAuthAuth(PortalAuth):
         self._is_for_a_person = not (client_secret or username or refresh_token)
         self._refresh_token = RefreshToken(refresh_token, None, redirect_uri or OOB) if refresh_token else None
         self._times_forgotten = 0
+
+    def _portal_at(self, url: str) -> Root:
+        split = split_url(url)
+        if server_root(split.origin, split.path) is not None:
+            raise ConfigurationError(
+                f"{redact_url(url)} is a URL of an ArcGIS Server, and {type(self).__name__} signs in at portals. Give the"
+                " address of the portal that the server is federated with; EsriGenTokenAuth signs in at stand-alone servers."
+            )
+        return portal_root(split)
 
     @property
     def client_id(self) -> str:
@@ -210,3 +226,6 @@ class OAuthAuth(PortalAuth):
         _, answer = self._app.post("token", fields, self.wire())
         self._keeper.forget()
         return answer.get("success") is True
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.portal})"

@@ -62,10 +62,6 @@ class Federation:
         source = self._sources.get(root)
         return source if isinstance(source, TokenKeeper) else None
 
-    def known_servers(self) -> list[Root]:
-        """The servers that are known to belong to the portal."""
-        return [root for root in list(self._sources) if self.keeper_of(root) is not None]
-
     def learn_from(self, other: Federation) -> None:
         """Take over what `other` knows of the servers, and their tokens as they stand; each renews its own."""
         for root, source in list(other._sources.items()):

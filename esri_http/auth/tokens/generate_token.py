@@ -12,11 +12,13 @@ from .portal_tokens import PortalTokens
 from .site_auth import SiteAuth, expires_of, usable
 from .token_auth import TokenAuth
 from .token_requests import ask_for_token
-from .token_services import TokenService, find_service
+from .token_services import find_service
 
 if TYPE_CHECKING:
     from ..base import Wire
     from .keeper import Fetched
+    from .routing import TokenRouter
+    from .token_services import TokenService
 
 _CLIENTS = ("referer", "requestip", "ip")
 # What a token is bound to for want of a better one; ArcGIS users know it.
@@ -67,7 +69,7 @@ class EsriGenTokenAuth(SiteAuth):
         service: TokenService | None = None,
         **options: Any,
     ) -> None:
-        super().__init__(token_url, password=password, referer=referer, legacy=legacy, verify_cert=verify_cert, **options)
+        super().__init__(password=password, referer=referer, legacy=legacy, verify_cert=verify_cert, **options)
         if client not in _CLIENTS or (client == "ip") != (ip is not None):
             raise ConfigurationError("client= is 'referer', 'requestip', or 'ip' together with ip=.")
         if (username is None) != (password is None) or username == "":
@@ -77,10 +79,12 @@ class EsriGenTokenAuth(SiteAuth):
         self.client = client
         self.ip = ip
         self.time_out = time_out
-        self._service = service
+        self._url = token_url
         self._finding = Flights()
         if portal_auth is not None:
-            self._router.tokens = PortalTokens(portal_auth, self.clock)
+            self._tokens = PortalTokens(portal_auth, self.clock)
+        if service is not None:
+            self._sign_in_at(service)
 
     # -- settings ----------------------------------------------------------------------------------------------------
 
@@ -104,19 +108,19 @@ class EsriGenTokenAuth(SiteAuth):
     @property
     def token_expires(self) -> datetime.datetime | None:
         """See `SiteAuth.token_expires`; with `portal_auth`, of the token that was exchanged."""
-        server = None if self._service is None else self._service.server
-        if self.portal_auth is None or self._service is None or server is None:
+        router = self._router
+        if self.portal_auth is None or router is None or router.site.server is None:
             return super().token_expires
-        keeper = self._router.federation_of(self._service).keeper_of(server)
+        keeper = router.federation.keeper_of(router.site.server)
         return None if keeper is None else expires_of(keeper)
 
     @property
     def token(self) -> GeneratedToken:
         """The token (str), fetched if need be; also callable with the URL of a federated server."""
         wire = self.wire()
-        site, source = self._site(wire), self._router.tokens
-        if self.portal_auth is not None and site.server is not None:
-            source = usable(self._router.federation_of(site).source_for(site.server, wire))
+        router, source = self._routes(wire), self._tokens
+        if self.portal_auth is not None and router.site.server is not None:
+            source = usable(router.federation.source_for(router.site.server, wire))
         token = GeneratedToken(source.current(wire).value)
         token._handler = self
         return token
@@ -133,22 +137,19 @@ class EsriGenTokenAuth(SiteAuth):
         if isinstance(self.portal_auth, TokenAuth) and not self.portal_auth.is_bound:
             self.portal_auth.bind(open_wire)
 
-    def _site(self, wire: Wire) -> TokenService:
-        if self._service is not None:
-            return self._service
+    def _routes(self, wire: Wire) -> TokenRouter:
+        return self._router or self._finding.share(None, lambda: self._find(wire), wire)
 
-        def find() -> TokenService:
-            if self._service is None:
-                tokens = self._router.tokens
-                portal = tokens.portal(wire) if isinstance(tokens, PortalTokens) else None
-                self._service = find_service(self._url, wire, portal)
-            return self._service
-
-        service: TokenService = self._finding.share(None, find, wire)
-        return service
+    def _find(self, wire: Wire) -> TokenRouter:
+        """Find out which site `token_url` is of, unless another thread has done so meanwhile."""
+        if self._router is None:
+            tokens = self._tokens
+            portal = tokens.portal(wire) if isinstance(tokens, PortalTokens) else None
+            return self._sign_in_at(find_service(self._url, wire, portal))
+        return self._router
 
     def _fetch(self, wire: Wire) -> Fetched:
-        site = self._site(wire)
+        service = self._routes(wire).site.url
         referer = self.referer_to_send(wire) or wire.referer
         fields: dict[str, Any] = {"expiration": f"{self._minutes:g}", "client": self.client}
         if self.username is not None:
@@ -157,10 +158,10 @@ class EsriGenTokenAuth(SiteAuth):
             fields["referer"] = referer
         elif self.client == "ip":
             fields["ip"] = self.ip
-        return self._remembering(lambda: ask_for_token(site.url, fields, referer, wire, self.clock, self._minutes))
+        return self._remembering(lambda: ask_for_token(service, fields, referer, wire, self.clock, self._minutes))
 
     def _expected_user(self) -> str | None:
         return self.username
 
     def __repr__(self) -> str:
-        return f"EsriGenTokenAuth({self._service.root if self._service else redact_url(self._url)}, {self.username!r})"
+        return f"EsriGenTokenAuth({self._router.site.root if self._router else redact_url(self._url)}, {self.username!r})"

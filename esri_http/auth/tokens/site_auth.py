@@ -7,21 +7,19 @@ from typing import TYPE_CHECKING, Any, Callable, TypeVar
 
 from ...messages.request import Request
 from ...words.clock import SYSTEM_CLOCK, Clock
-from ...words.errors import ArcGISLoginError, ConfigurationError, EsriHttpError, InteractionRequiredError, NoTokenError
-from ...words.redaction import redact_url
+from ...words.errors import ArcGISLoginError, InteractionRequiredError, NoTokenError
 from ...words.urls import split_url
-from ..base import Audience
 from ..flights import fresh
-from ..sites import Root, portal_root, server_root
 from .keeper import Fetched, TokenKeeper
 from .routing import TokenRouter
 from .token_answers import read_json
 from .token_auth import TokenAuth, attach
-from .token_services import TokenService, portal_service
 
 if TYPE_CHECKING:
-    from ..base import BaseEsriAuth, Wire
+    from ..base import Audience, BaseEsriAuth, Wire
+    from ..sites import Root
     from .token_auth import TokenSource
+    from .token_services import TokenService
 
 _T = TypeVar("_T")
 
@@ -29,12 +27,11 @@ _T = TypeVar("_T")
 class SiteAuth(TokenAuth):
     """Base of the handlers that get their token from a portal or server themselves. Safe to share between threads.
 
-    Subclasses say how (`_fetch`) and, where it is not a portal, which site it is (`_site`).
+    Subclasses say how (`_fetch`) and at which site: by `_sign_in_at`, or, where it has to be found out first, by `_routes`.
     """
 
     def __init__(
         self,
-        url: str,
         *,
         password: str | None = None,
         clock: Clock = SYSTEM_CLOCK,
@@ -45,9 +42,9 @@ class SiteAuth(TokenAuth):
         self._password = password
         self._passwords_set = 0
         self.clock = clock
-        self._url = url
         self._keeper = TokenKeeper(self._checked_fetch, clock)
-        self._router = TokenRouter(self._keeper, self.referer_to_send, clock)
+        self._tokens: TokenSource = self._keeper
+        self._router: TokenRouter | None = None
         self._verify_sign_in = verify_sign_in
 
     # -- for subclasses ----------------------------------------------------------------------------------------------
@@ -56,9 +53,16 @@ class SiteAuth(TokenAuth):
         """Sign in and return a new token; called by one thread at a time. Raises `SignInError`."""
         raise NotImplementedError
 
-    def _site(self, wire: Wire) -> TokenService:
-        """The site that this handler signs in at."""
-        raise NotImplementedError
+    def _sign_in_at(self, site: TokenService) -> TokenRouter:
+        """From now on `site` is the one to sign in at; where its tokens, those of `_tokens`, go."""
+        self._router = TokenRouter(site, self._tokens, self.referer_to_send, self.clock)
+        return self._router
+
+    def _routes(self, wire: Wire) -> TokenRouter:
+        """Where the tokens of the site go."""
+        if self._router is None:
+            raise NotImplementedError
+        return self._router
 
     def _expected_user(self) -> str | None:
         """Who the portal should say that we are; `None` for anybody."""
@@ -107,18 +111,18 @@ class SiteAuth(TokenAuth):
     # -- which token for which request -------------------------------------------------------------------------------
 
     def source_for(self, request: Request, audience: Audience, wire: Wire) -> TokenSource | NoTokenError | None:
-        return self._router.source_for(self._site(wire), request, audience, wire)
+        return self._routes(wire).source_for(request, audience, wire)
 
     def site_tokens(self, wire: Wire) -> tuple[Root | None, TokenSource]:
         """See `TokenAuth.site_tokens`."""
-        return self._site(wire).root, self._router.tokens
+        return self._routes(wire).site.root, self._tokens
 
     # -- for people --------------------------------------------------------------------------------------------------
 
     @property
     def token(self) -> Any:
         """The site's token (str), fetched if need be."""
-        return self._router.tokens.current(self.wire()).value
+        return self._tokens.current(self.wire()).value
 
     @property
     def token_expires(self) -> datetime.datetime | None:
@@ -131,14 +135,14 @@ class SiteAuth(TokenAuth):
         Raises `SignInError` where that is none.
         """
         wire = self.wire()
-        source = self._router.source_for_url(self._site(wire), url, wire)
+        source = self._routes(wire).source_for_url(url, wire)
         if source is None:
             raise NoTokenError(f"No token of this session is for {split_url(url).origin}.", url=url)
         return usable(source).current(wire).value
 
     def _describe(self, url: str) -> str:
         wire = self.wire()
-        return describe_source(self._site(wire), self._router, url, wire, self._keeper.refusal)
+        return self._routes(wire).describe(url, wire, self._keeper.refusal)
 
     def for_workers(self) -> BaseEsriAuth:
         """See `BaseEsriAuth.for_workers`: the tokens as they stand, of the site and of the servers that are known so far."""
@@ -146,11 +150,12 @@ class SiteAuth(TokenAuth):
 
         wire = self.wire()
         referer = self.referer_to_send(wire)
-        return TravellingAuth(self._site(wire), self._router, wire, clock=self.clock, referer=referer, legacy=self.legacy)
+        return TravellingAuth(self._routes(wire), wire, clock=self.clock, referer=referer, legacy=self.legacy)
 
     def _forget(self) -> None:
         self._keeper.forget()
-        self._router.forget()
+        if self._router is not None:
+            self._router.forget()
 
     # -- a sign-in is what the portal says it is ---------------------------------------------------------------------
 
@@ -160,14 +165,16 @@ class SiteAuth(TokenAuth):
 
     def _checked(self, fetched: Fetched, wire: Wire) -> Fetched:
         """`fetched`, once the portal has said whose it is where that is wanted."""
-        if self._verify_sign_in and self._site(wire).is_portal:
-            self._verify(fetched, wire)
-            self._verify_sign_in = False
+        if self._verify_sign_in:
+            site = self._routes(wire).site
+            if site.is_portal:
+                self._verify(fetched, site.root, wire)
+                self._verify_sign_in = False
         return fetched
 
-    def _verify(self, fetched: Fetched, wire: Wire) -> None:
-        """Ask the portal who we are (portals/self); raises `ArcGISLoginError` where it knows nobody, or another."""
-        root, app = self._site(wire).root, self._expected_app()
+    def _verify(self, fetched: Fetched, root: Root, wire: Wire) -> None:
+        """Ask the portal at `root` who we are (portals/self); raises `ArcGISLoginError` where it knows nobody, or another."""
+        app = self._expected_app()
         request = Request("GET", root.origin, f"{root.path}/sharing/rest/portals/self?f=json", {"Accept": "*/*"})
         referer = fetched.referer or self.referer_to_send(wire)
         response = wire.send(attach(request, fetched.value, referer, legacy=False))
@@ -181,49 +188,11 @@ class SiteAuth(TokenAuth):
             raise ArcGISLoginError(f"{root} says that {name!r:.100} is signed in, not {expected!r:.100}.", url=str(root))
 
 
-class PortalAuth(SiteAuth):
-    """A `SiteAuth` whose site is known to be the portal that `url` points into."""
-
-    def __init__(self, url: str, **options: Any) -> None:
-        super().__init__(url, **options)
-        split = split_url(url)
-        if server_root(split.origin, split.path) is not None:
-            raise ConfigurationError(
-                f"{redact_url(url)} is a URL of an ArcGIS Server, and {type(self).__name__} signs in at portals. Give the"
-                " address of the portal that the server is federated with; EsriGenTokenAuth signs in at stand-alone servers."
-            )
-        self.portal = portal_root(split)
-        self._portal_site = portal_service(self.portal)
-
-    def _site(self, wire: Wire) -> TokenService:
-        return self._portal_site
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.portal})"
-
-
 def usable(source: TokenSource | NoTokenError) -> TokenSource:
     """`source`, unless it is the reason why there is none: that is raised."""
     if isinstance(source, NoTokenError):
         raise fresh(source)
     return source
-
-
-def describe_source(site: TokenService, router: TokenRouter, url: str, wire: Wire, refusal: EsriHttpError | None = None) -> str:
-    """One line on the token for `url`. `refusal`: why there is none of the site, if that is known."""
-    split = split_url(url)
-    where = f"{split.origin}{split.path}"
-    try:
-        source = router.source_for(site, Request("GET", split.origin, split.path, {}), Audience(split.origin), wire)
-    except EsriHttpError as error:
-        return f"{where}: no token ({error})"
-    if source is None:
-        return f"{where}: no token; it is neither part of {site.root} nor a resource of a server"
-    if isinstance(source, NoTokenError):
-        return f"{where}: no token, and an error if it wants one. {source}"
-    if source is router.tokens:
-        return f"{where}: the token of {site.root}" if refusal is None else f"{where}: no token ({refusal})"
-    return f"{where}: a token of its own, for which that of {site.root} is exchanged"
 
 
 def expires_of(keeper: TokenKeeper) -> datetime.datetime | None:

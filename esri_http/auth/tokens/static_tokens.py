@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from .keeper import Token
     from .routing import TokenRouter
     from .token_auth import TokenSource
-    from .token_services import TokenService
 
 
 class GivenToken:
@@ -63,9 +62,10 @@ class GivenToken:
             raise ArcGISLoginError(f"The renewed {self._name} is the refused one.")
         return fetched
 
-    def replaced(self, fetched: Fetched) -> GivenToken:
-        """The source of another token, renewed in the same way."""
-        return GivenToken(self._name, fetched, self._renew, self.clock)
+    def replace(self, fetched: Fetched) -> None:
+        """Go on with another token, renewed in the same way."""
+        self._keeper.begin_anew()
+        self._last = self._keeper.put(fetched)
 
     def without_renewal(self, wire: Wire) -> GivenToken:
         """The source of the token as it stands, with no way to get another one."""
@@ -93,49 +93,58 @@ def read_given(given: Any, expires: Any, clock: Clock) -> Fetched:
     return Fetched(value, seconds, seconds - clock.time())
 
 
-class _GivenTokenAuth(TokenAuth):
-    """A handler for a token that was given: it goes where the caller's own requests go, or only to the site `url`."""
+class EsriUserTokenAuth(TokenAuth):
+    """A token that you have already. Safe to share between threads.
+
+    `token`: text, or a pair (token, expires). `referer`: the one that the token is bound to; `None` for the session's.
+    `expires`: epoch seconds, epoch ms or a datetime; `None` for unknown. `renew`: called with nothing when the token is
+    about to expire or is refused; returns a new token, or a pair (token, expires). `url`: the only site that the token is
+    for; `None` for wherever the caller's own requests go. `legacy`: send ``token=`` instead of a header.
+
+    A refused token that cannot be renewed is an `ArcGISLoginError`, never a silent anonymous request.
+    """
 
     _name = "token"
 
     def __init__(
-        self, given: Any, *, expires: Any, renew: Callable[[], Any] | None, url: str | None, clock: Clock, **options: Any
+        self,
+        token: Any,
+        referer: str | None = None,
+        verify_cert: Any = True,
+        *,
+        expires: Any = None,
+        renew: Callable[[], Any] | None = None,
+        url: str | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+        **options: Any,
     ) -> None:
-        super().__init__(**options)
-        self._given = GivenToken(self._name, read_given(given, expires, clock), renew, clock)
-        self._site: TokenService | None = None
-        self._router: TokenRouter | None = None
-        if url is not None:
-            self._use_site(url, clock)
+        super().__init__(referer=referer, verify_cert=verify_cert, **options)
+        self._given = GivenToken(self._name, read_given(token, expires, clock), renew, clock)
+        self._router = None if url is None else self._router_at(url)
 
-    def _use_site(self, url: str, clock: Clock) -> None:
+    def _router_at(self, url: str) -> TokenRouter:
         from ...words.urls import split_url
         from ..sites import portal_root
         from .routing import TokenRouter
         from .token_services import portal_service
 
-        self._site = portal_service(portal_root(split_url(url)))
-        self._router = TokenRouter(self._given, self.referer_to_send, clock)
+        return TokenRouter(portal_service(portal_root(split_url(url))), self._given, self.referer_to_send, self._given.clock)
 
     def begin(self, audience: Audience) -> AuthRun:
-        is_for = audience.own or audience.is_trusted or self._site is not None
+        is_for = audience.own or audience.is_trusted or self._router is not None
         return super().begin(audience) if is_for else INERT
 
     def source_for(self, request: Request, audience: Audience, wire: Wire) -> TokenSource | NoTokenError | None:
-        if self._site is None or self._router is None:
-            return self._given
-        return self._router.source_for(self._site, request, audience, wire)
+        return self._given if self._router is None else self._router.source_for(request, audience, wire)
 
     def site_tokens(self, wire: Wire) -> tuple[Root | None, TokenSource]:
         """See `TokenAuth.site_tokens`."""
-        return None if self._site is None else self._site.root, self._given
+        return None if self._router is None else self._router.site.root, self._given
 
     def _describe(self, url: str) -> str:
-        if self._site is None or self._router is None:
+        if self._router is None:
             return f"{redact_url(url)}: the {self._name}; it goes wherever you send a request, and no redirect takes it along"
-        from .site_auth import describe_source
-
-        return describe_source(self._site, self._router, url, self.wire())
+        return self._router.describe(url, self.wire())
 
     def _forget(self) -> None:
         if self._router is not None:
@@ -144,12 +153,11 @@ class _GivenTokenAuth(TokenAuth):
     def for_workers(self) -> BaseEsriAuth:
         """See `BaseEsriAuth.for_workers`: the token as it stands, without `renew`."""
         wire = self.wire()
-        if self._site is not None and self._router is not None:
+        if self._router is not None:
             from .travelling import TravellingAuth
 
-            return TravellingAuth(
-                self._site, self._router, wire, clock=self._given.clock, referer=self.referer_to_send(wire), legacy=self.legacy
-            )
+            referer = self.referer_to_send(wire)
+            return TravellingAuth(self._router, wire, clock=self._given.clock, referer=referer, legacy=self.legacy)
         from copy import copy
 
         twin = copy(self)
@@ -163,47 +171,14 @@ class _GivenTokenAuth(TokenAuth):
 
     @token.setter
     def token(self, value: str) -> None:
-        self._given = self._given.replaced(read_given(value, None, SYSTEM_CLOCK))
-        if self._router is not None:
-            self._router.tokens = self._given
-            self._router.forget()
+        self._given.replace(read_given(value, None, self._given.clock))
+        self._forget()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(***)"
 
 
-class EsriUserTokenAuth(_GivenTokenAuth):
-    """A token that you have already. Safe to share between threads.
-
-    `token`: text, or a pair (token, expires). `referer`: the one that the token is bound to; `None` for the session's.
-    `expires`: epoch seconds, epoch ms or a datetime; `None` for unknown. `renew`: called with nothing when the token is
-    about to expire or is refused; returns a new token, or a pair (token, expires). `url`: the only site that the token is
-    for; `None` for wherever the caller's own requests go. `legacy`: send ``token=`` instead of a header.
-
-    A refused token that cannot be renewed is an `ArcGISLoginError`, never a silent anonymous request.
-    """
-
-    def __init__(
-        self,
-        token: Any,
-        referer: str | None = None,
-        verify_cert: Any = True,
-        *,
-        legacy: bool = False,
-        expires: Any = None,
-        renew: Callable[[], Any] | None = None,
-        url: str | None = None,
-        session: Any = None,
-        proxies: Any = None,
-        clock: Clock = SYSTEM_CLOCK,
-    ) -> None:
-        super().__init__(
-            token, expires=expires, renew=renew, url=url, clock=clock,
-            referer=referer, verify_cert=verify_cert, legacy=legacy, session=session, proxies=proxies,
-        )  # fmt: skip
-
-
-class EsriAPIKeyAuth(InnerAuth, _GivenTokenAuth):
+class EsriAPIKeyAuth(InnerAuth, EsriUserTokenAuth):
     """An API key (``AAPK...``, ``AAPT...``). Safe to share between threads.
 
     `referer`: one of the key's allowed referrers, where it has such; `None` for the session's. `auth`: another handler
@@ -213,21 +188,6 @@ class EsriAPIKeyAuth(InnerAuth, _GivenTokenAuth):
     _name = "API key"
 
     def __init__(
-        self,
-        api_key: Any,
-        referer: str | None = None,
-        verify_cert: Any = True,
-        auth: Any = None,
-        *,
-        legacy: bool = False,
-        expires: Any = None,
-        renew: Callable[[], Any] | None = None,
-        url: str | None = None,
-        session: Any = None,
-        proxies: Any = None,
-        clock: Clock = SYSTEM_CLOCK,
+        self, api_key: Any, referer: str | None = None, verify_cert: Any = True, auth: Any = None, **options: Any
     ) -> None:
-        super().__init__(
-            api_key, expires=expires, renew=renew, url=url, clock=clock,
-            referer=referer, verify_cert=verify_cert, legacy=legacy, session=session, proxies=proxies, auth=auth,
-        )  # fmt: skip
+        super().__init__(api_key, referer, verify_cert, auth=auth, **options)

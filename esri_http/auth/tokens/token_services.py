@@ -45,7 +45,7 @@ class TokenService:
         self.is_portal = is_portal
         self.server = server
         self.own_roots = others | {root}
-        self.origins = origins | {url.origin} | {own.origin for own in others}
+        self.origins = origins | {url.origin} | {own.origin for own in self.own_roots}
 
     def root_of(self, origin: Origin, path: str) -> Root | None:
         """That address of the site that a URL lies inside; `None` where it lies elsewhere."""
