@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..auth.tokens.token_services import service_of_server
 from ..session import EsriSession
 from ..survey.addresses import read_address
-from ..survey.findings import PORTAL, PORTAL_PATH, SERVER, WEB_TIER, text_in
+from ..survey.findings import LARGEST_ANSWER, PORTAL, PORTAL_PATH, SERVER, WEB_TIER, text_in
 from ..words.errors import ArcGISLoginError, ConfigurationError, SignInError
 from ..words.redaction import plain
 from .certificate import unlock_certificate
@@ -206,9 +206,10 @@ class _SignIn:
                 f"{site.root} is a stand-alone ArcGIS Server, and those know no OAuth: leave client_id= out, and give username="
                 " and password=, or token=.", url=str(site.root),
             )  # fmt: skip
-        response = self._session.get(f"{site.root}{_SERVICES_PATH}", params={"f": "json"})
-        said = response.esri_error or f"HTTP {response.status_code}"
-        self._note("asked", f"{site.root}{_SERVICES_PATH} answers: {said}")
+        url = f"{site.root}{_SERVICES_PATH}"
+        with self._session.get(url, {"f": "json"}, stream=False, ahead=LARGEST_ANSWER) as response:
+            said = response.esri_error or f"HTTP {response.status_code}"
+        self._note("asked", f"{url} answers: {said}")
         if response.esri_error is not None or not response.ok:
             raise ArcGISLoginError(f"{site.root} does not take {way.name}: {said}.", url=str(site.root))
         return site, way

@@ -119,6 +119,26 @@ def test_a_trickle_does_not_outlive_the_deadline(handler_peer: Any, framing: lis
     assert time.monotonic() - began < 5
 
 
+def test_of_the_answer_that_proves_a_sign_in_no_more_is_read_than_of_others(handler_peer: Any) -> None:
+    sent = 0
+
+    def services() -> Iterator[bytes]:
+        nonlocal sent
+        yield b'{"services":['
+        while sent < 128 << 20:
+            sent += 1 << 20
+            yield b" " * (1 << 20)
+
+    def answer(request: Any) -> Reply:
+        if request.path.endswith("/rest/services"):
+            return Reply(200, body=services(), headers=[("Content-Type", "application/json")])
+        return json_reply({"currentVersion": 11.3, "authInfo": {"isTokenBasedSecurity": True}})
+
+    peer = handler_peer(answer)
+    GIS(peer.url_for("/arcgis/rest/services"), token="x").close()
+    assert 0 < sent < 32 << 20
+
+
 def test_an_answer_that_breaks_off_is_told_as_such(handler_peer: Any) -> None:
     def broken() -> Iterator[bytes]:
         yield b'{"isPortal":true,'
