@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..words.headers import all_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -43,13 +45,9 @@ def parse_challenges(fields: Iterable[str]) -> list[Challenge]:
     return found
 
 
-def challenges_of(response: Response, header: str = "www-authenticate") -> list[Challenge]:
-    """The challenges of a response, in the order of its header fields."""
-    getlist: Any = getattr(response.headers, "getlist", None)
-    if getlist is not None:
-        return parse_challenges(getlist(header))
-    field = response.headers.get(header)
-    return [] if field is None else parse_challenges([field])
+def challenges_of(response: Response) -> list[Challenge]:
+    """The challenges of a server's response, in the order of its header fields."""
+    return parse_challenges(all_values(response.headers, "www-authenticate"))
 
 
 def shown_schemes(challenges: list[Challenge]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..words.errors import EsriHttpError, TransportError
-from ..words.headers import lookup
+from ..words.headers import all_values, lookup
 
 if TYPE_CHECKING:
     from ..messages.cookies import CookieJar
@@ -98,10 +98,8 @@ class Call:
             response = self.transport_to(request.origin).send(request, options, lane)
         else:
             response = adapter.send(request, self.transport_to(request.origin), options, lane)
-        headers = response.headers
-        if "set-cookie" in headers:
-            getlist: Any = getattr(headers, "getlist", None)
-            self.jar.open().store(request.origin, request.path, getlist("set-cookie") if getlist else [headers["set-cookie"]])
+        if "set-cookie" in response.headers:
+            self.jar.open().store(request.origin, request.path, all_values(response.headers, "set-cookie"))
         return response
 
     def transport_to(self, origin: Origin) -> Transport:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..words.errors import BodyNotReplayableError, InvalidUrlError, RedirectError, RedirectRefusedError, TooManyRedirectsError
-from ..words.headers import BODY_HEADERS, SECRET_HEADERS, without
+from ..words.headers import BODY_HEADERS, SECRET_HEADERS, all_values, without
 from ..words.redaction import redact_url
 from ..words.urls import resolve_url
 from .call import keep_short
@@ -94,13 +94,12 @@ def _step(request: Request, target: str) -> str:
 
 
 def _location(response: Response) -> str:
-    getlist = getattr(response.headers, "getlist", None)
-    fields = set(getlist("location")) if getlist else {response.headers["location"]}
+    fields = set(all_values(response.headers, "location"))
     if len(fields) > 1:
         raise RedirectRefusedError(
             f"{redact_url(response.url)} redirects to several places at once.", url=response.url, response=response
         )
-    location: str = fields.pop()
+    location = fields.pop()
     try:
         # Header fields are read as Latin-1; servers that put raw UTF-8 there mean UTF-8.
         return location.encode("latin-1").decode("utf-8")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from .errors import InvalidHeaderError
 
 if TYPE_CHECKING:
-    from typing import Union
+    from typing import Callable, Union
 
     HeaderInput = Union[Mapping[str, Union[str, bytes, None]], Iterable[tuple[str, Union[str, bytes, None]]], None]
 
@@ -166,6 +166,14 @@ def lookup(headers: Mapping[str, str], name: str) -> str | None:
         if len(key) == length and key.lower() == wanted:
             return headers[key]
     return None
+
+
+def all_values(headers: Mapping[str, str], name: str) -> list[str]:
+    """Every value of `name`, each field apart where that is known, as in urllib3's own header fields."""
+    getlist: Callable[[str], list[str]] | None = getattr(headers, "getlist", None)
+    if getlist is not None:
+        return getlist(name)
+    return [headers[name]] if name in headers else []
 
 
 def without(headers: Mapping[str, str], names: frozenset[str]) -> dict[str, str]:
