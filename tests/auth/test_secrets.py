@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import pickle
+from urllib.parse import quote, quote_plus
 
 import pytest
 
@@ -84,6 +85,17 @@ def test_a_sign_in_that_fails_shows_nothing_even_if_the_server_repeats_it(portal
     session = open_session(eve(), retries=0)
     errors = [failure(lambda: session.get(portal.portal_url + SELF)) for _ in range(2)]
     assert_hidden([PASSWORD, TOKEN], *errors, session, session.auth, logs=caplog.text)
+
+
+@pytest.mark.parametrize("form", [str, lambda text: quote(text, safe=""), quote_plus], ids=["plain", "URL", "form"])
+def test_nor_does_an_oauth_service_that_repeats_it_where_an_error_has_its_name(portal, by_oauth, open_session, caplog, form):
+    secret = "Marker+Secret/ 4711"
+    body = {"error": {"code": 400, "error": form(secret), "message": f"No: {form(secret)}", "details": [form(secret)]}}
+    portal.faults.add("/oauth2/token", faults.status(200, body=body), times=None)
+    session = open_session(by_oauth(refresh_token=secret), retries=0)
+    error = failure(lambda: session.get(portal.portal_url + SELF))
+    assert quote_plus(secret) not in "".join(traces_of(error))
+    assert_hidden([secret], error, session, logs=caplog.text)
 
 
 def test_an_exchange_that_fails_shows_no_token(portal, open_session, eve, caplog):

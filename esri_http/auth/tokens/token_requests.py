@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, quote_plus
 
 from ...messages.body import make_body
 from ...messages.request import Request
@@ -47,9 +48,11 @@ def ask_for_token(
 
 
 def hide_secrets(error: SignInError, secrets: Iterable[object]) -> None:
-    """Take out of `error` what was posted, should the server have repeated it."""
+    """Take out of `error` what was posted, should the server have repeated it, as it is or as it is in a form or URL."""
     for secret in secrets:
         if isinstance(secret, str) and len(secret) >= _SHORTEST_SECRET:
-            error.message = error.message.replace(secret, "***")
-            error.details = [detail.replace(secret, "***") for detail in error.details]
+            for form in (secret, quote_plus(secret), quote(secret, safe="")):
+                error.message = error.message.replace(form, "***")
+                error.details = [detail.replace(form, "***") for detail in error.details]
+                error.error = error.error and error.error.replace(form, "***")
     error.args = (error.message,)
