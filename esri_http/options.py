@@ -18,10 +18,8 @@ SESSION_KEYWORDS = {
     "verify": "verify_cert", "ca_bundle": "ca_bundles", "assert_hostname": "check_hostname",
     "allowed_methods": "method_whitelist", "status_forcelist": "status_to_retry",
 }  # fmt: skip
-_CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
-
-
 _SESSION_PARAMETERS = ("auth", "cert", "verify_cert", "allow_redirects", "headers", "referer")
+_CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
 
 def check_keywords(

@@ -90,6 +90,9 @@ class SessionSettings:
         """Take new network settings."""
         self._network = network
 
+    def _change_tls(self, **values: Any) -> None:
+        self._changed(self._network.replace(tls=self._network.tls.replace(**values)))
+
     @property
     def headers(self) -> Headers:
         """The fields of every request, case-insensitive; change them in place or set them anew."""
@@ -127,7 +130,7 @@ class SessionSettings:
 
     @cert.setter
     def cert(self, cert: Any) -> None:
-        self._changed(self._network.replace(tls=self._network.tls.replace(certificate=read_certificate(cert))))
+        self._change_tls(certificate=read_certificate(cert))
 
     @property
     def verify_cert(self) -> Any:
@@ -137,7 +140,7 @@ class SessionSettings:
     @verify_cert.setter
     def verify_cert(self, verify: Any) -> None:
         self._verify_given = verify is not None
-        self._changed(self._network.replace(tls=self._network.tls.replace(verify=read_verify(verify))))
+        self._change_tls(verify=read_verify(verify))
 
     verify = verify_cert
 
@@ -149,7 +152,7 @@ class SessionSettings:
 
     @ca_bundles.setter
     def ca_bundles(self, bundles: Any) -> None:
-        self._changed(self._network.replace(tls=self._network.tls.replace(ca_bundles=read_bundles(bundles))))
+        self._change_tls(ca_bundles=read_bundles(bundles))
 
     ca_bundle = ca_bundles
 
@@ -160,7 +163,7 @@ class SessionSettings:
 
     @check_hostname.setter
     def check_hostname(self, check: bool) -> None:
-        self._changed(self._network.replace(tls=self._network.tls.replace(check_hostname=_is_on(check))))
+        self._change_tls(check_hostname=_is_on(check))
 
     assert_hostname = check_hostname
 

@@ -1,4 +1,4 @@
-"""How a session goes to other processes: with what it signs in with, or with its tokens alone."""
+"""How a session is copied to other processes: by a pickle, secrets included, or by `for_workers`, with its tokens alone."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Travels(SessionSettings):
-    """The part of a session that makes copies of it for elsewhere."""
+    """The part of a session that makes copies of it for other processes."""
 
     if TYPE_CHECKING:
         auth: Any

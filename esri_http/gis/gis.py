@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 from .. import env
@@ -188,8 +189,6 @@ class GIS:
 
         `file`: a text stream; `None` for standard output, of which a program without a console has none.
         """
-        import sys
-
         stream = sys.stdout if file is None else file
         if stream is not None:
             encoding = getattr(stream, "encoding", None) or "utf-8"  # not every console can show every name

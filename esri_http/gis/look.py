@@ -38,9 +38,9 @@ log = logging.getLogger("esri_http.gis")
 class Look:
     """Finds out what is at a root, through a session. For one thread.
 
-    `enter` is called with each root before it is asked, and with whether only a server can be there, to have the session sign
-    in there as it should; it says whether anybody is to be signed in. `note` is called with what was asked, for people.
-    `is_lent`: the session is the caller's, and looks as it is set to; another one looks without netrc.
+    `enter(root, is_server)` is called before a root is asked: it has the session sign in there as it should, and returns
+    whether anybody is to be signed in; `is_server`: only a server can be there. `note(label, text)` is called with what was
+    asked, for people. `is_lent`: the session is the caller's, and looks as it is set to; another one looks without netrc.
     """
 
     def __init__(self, session: EsriSession, enter: Enter, note: Note, *, is_lent: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import Any
 
@@ -156,8 +157,6 @@ def _text(name: str, value: Any) -> Any:
     if value is None or value == "":
         return None
     if name in ("key_file", "url") and hasattr(value, "__fspath__"):
-        import os
-
         return os.fsdecode(value)
     if name == "token" and isinstance(value, (tuple, list)):
         return value

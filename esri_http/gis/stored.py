@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from typing import TYPE_CHECKING, Any
 
 from ..profiles.manager import ProfileManager, ServerProfileManager, StoredProfile, is_stored, stored
@@ -141,6 +142,4 @@ class RefreshTokenKeeper:
 
 def _path(value: Any) -> str | None:
     """An absolute path, since a profile is used from other folders, too."""
-    import os
-
     return None if value is None else os.path.abspath(os.fsdecode(value))

@@ -45,7 +45,7 @@ def portal_facts(root: Root, finding: Finding, version: dict[str, Any], page: Si
         build=_text(version, "enterpriseBuild"),
         anonymous_access=None if fields and "access" not in fields else fields.get("access") == "public",
         supports_oauth=_bool(fields, "supportsOAuth"),
-        token_service=f"{portal_service(root).url}",
+        token_service=str(portal_service(root).url),
         built_in=page.built_in if _bool(fields, "canSignInArcGIS") is None else _bool(fields, "canSignInArcGIS"),
         identity_provider=page.identity_provider or ("the organisation's" if fields.get("canSignInIDP") is True else None),
     )
@@ -81,13 +81,11 @@ def read_sign_in_page(response: Response) -> tuple[SignInPage, str]:
     if following is not None:
         host = following.origin.host
         return SignInPage(None, host), f"leads to the identity provider {host}"
-    provider = page.info.get("federationInfo")
-    name = text_in(page.info, "federationInfo", "idpName") if isinstance(provider, dict) else None
-    if name is not None:
-        name = plain(name, 80)
+    name = text_in(page.info, "federationInfo", "idpName")
+    name = None if name is None else plain(name, 80)
     if not page.info and page.sign_in_action is None:
         return SignInPage(), "is no sign-in page"
-    # Some pages make their form by a script, so that there is none does not say that nobody may sign in so.
+    # Some pages make their form by a script: that there is none says nothing.
     own = True if page.sign_in_action is not None else None
     offers = " and ".join(text for text in ("user name and password" if own else "", name or "") if text)
     return SignInPage(own, name), f"is a sign-in page{f' that offers {offers}' if offers else ''}"

@@ -51,11 +51,6 @@ class Finding(NamedTuple):
     schemes: tuple[str, ...] = ()
 
     @property
-    def user(self) -> str | None:
-        """Who the portal says is signed in; `None` for nobody."""
-        return text_in(self.fields, "user", "username")
-
-    @property
     def owner(self) -> str | None:
         """The portal that a server says it is federated with (not to be believed); `None` for none."""
         return text_in(self.fields, "owningSystemUrl")

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from ..auth.challenges import Challenge, challenges_of
 from ..auth.oauth.oauth_app import OOB
 from ..session import EsriSession
+from ..wire.routes import is_address
 from ..words.errors import ConfigurationError, ConnectError, ConnectTimeoutError, ProxyError, TlsError
 from ..words.redaction import plain, redact_url
 from .addresses import Address, read_address
@@ -198,8 +199,6 @@ class _Survey:
     def _ways(self, finding: Finding | None) -> list[Way]:
         kind = None if finding is None else finding.kind
         if kind == WEB_TIER and finding is not None:
-            from ..wire.routes import is_address
-
             name = self._verified_name()
             here = Circumstances(
                 finding.origin.scheme == "https", not is_address(name), self._asker.skew_seconds, self._asker.clock
