@@ -54,6 +54,8 @@ def _login(chosen: argparse.Namespace) -> None:
         chosen.parser.error("URL and --portal both say where; give one of them")
     if chosen.save and chosen.profile:
         chosen.parser.error("--save and --profile both name the profile; give one of them")
+    if chosen.save and chosen.anonymous:
+        chosen.parser.error("--save keeps a sign-in, and --anonymous is none")
     chosen.portal = chosen.url or chosen.portal
     decided = sign_in.resolve(chosen)
     name = chosen.save or decided.ways.get("profile")

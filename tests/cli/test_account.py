@@ -71,6 +71,13 @@ def test_login_keeps_nothing_unless_it_is_told_to(portal: EmbeddedPortal, home: 
     assert list(home.iterdir()) == []
 
 
+def test_to_keep_nobody_is_wrong_usage(portal: EmbeddedPortal, home: Path) -> None:
+    done = run("login", portal.portal_url, "--anonymous", "--save", "work")
+    assert (done.status, done.out) == (2, "")
+    assert "--save" in done.err
+    assert list(home.iterdir()) == []
+
+
 def test_login_with_a_refused_password_keeps_nothing(portal: EmbeddedPortal, home: Path) -> None:
     arguments = ("login", portal.standalone_url, "--user", "amy", "--password-stdin", "--save", "work")
     assert run(*arguments, given=b"wrong\n").status == 3
