@@ -34,10 +34,10 @@ class Root(NamedTuple):
 
 def server_root(origin: Origin, path: str) -> Root | None:
     """The root of the ArcGIS Server that a URL belongs to, such as ``/gis/server``; `None` where it looks like none."""
-    if _SHARING_MARK.search(path):
-        return None
     match = re.search(r"/rest/(?:admin/)?services(?=/|\Z)", path) or _SERVER_MARK.search(path)
-    return None if match is None else Root(origin, path[: match.start()])
+    if match is None or _SHARING_MARK.search(path, 0, match.end()):
+        return None
+    return Root(origin, path[: match.start()])
 
 
 def quiet_target(origin: Origin, target: str) -> str:

@@ -141,6 +141,17 @@ def server_of(info):
     return make
 
 
+@pytest.mark.parametrize("folder", ["home", "sharing", "portaladmin"])
+@pytest.mark.parametrize("federated", [False, True], ids=["stand-alone", "federated"])
+def test_a_folder_of_services_may_be_called_like_a_part_of_a_portal(portal, open_session, amy, folder, federated):
+    server = portal.server_url if federated else portal.standalone_url
+    session = open_session(amy(portal, f"{server}/rest/services/{folder}/Places/FeatureServer"))
+    layer = portal.layer_url if federated else portal.standalone_layer_url
+    assert session.get(layer + "?f=json").json()["type"] == "Feature Layer"
+    session.get(f"{server}/rest/services/{folder}/Places/FeatureServer?f=json")
+    assert token_sent(portal.requests[-1]) == session.auth.token_for(server)
+
+
 class TestWhatRestInfoAnnounces:
     """What a server announces is compared with what the user named, never simply obeyed."""
 

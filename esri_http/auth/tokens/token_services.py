@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _PORTAL_SERVICE = re.compile(r"(.*)/sharing(?:/rest)?/generatetoken/?\Z", re.IGNORECASE)
 _SERVER_SERVICE = re.compile(r"(.*)/(?:tokens|admin)/generatetoken/?\Z", re.IGNORECASE)
 _TOKENS_FOLDER = re.compile(r"(.*)/tokens/?\Z", re.IGNORECASE)
+# What is inside a portal for sure; /apps may be a folder of a web server.
+_PORTAL_PAGE = re.compile(r"/(?:sharing|home|portaladmin)(?=/|\Z)", re.IGNORECASE)
 
 
 class TokenService:
@@ -72,7 +74,7 @@ def find_service(url: str, wire: Wire, portal: Root | None = None) -> TokenServi
     match = _TOKENS_FOLDER.match(path)
     if match:
         return _checked(server_service(Root(split.origin, match.group(1))), portal)
-    if re.search(r"/(?:sharing|home|portaladmin)(?=/|\Z)", path, re.IGNORECASE):
+    if _PORTAL_PAGE.search(path) and server_root(split.origin, path) is None:
         return _checked(portal_service(portal_root(split)), portal)
     return _checked(_ask(split, wire, portal), portal)
 
