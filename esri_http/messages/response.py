@@ -121,7 +121,7 @@ class Response:
         content = self._content
         if content is not None:
             head = content[:PEEK_BYTES]
-        elif self._begun is None and self._may_hold_error():
+        elif self._stream is not None and self._begun is None and self._may_hold_error():
             head = self._peek_opening()
         else:
             return None

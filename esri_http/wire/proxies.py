@@ -48,8 +48,9 @@ def parse_proxy(address: str) -> Proxy:
 
     User name and password may be percent-encoded; the last ``@`` ends them.
     """
-    scheme, mark, rest = address.strip().partition("://")
-    scheme, rest = (scheme.lower(), rest) if mark else ("http", scheme)
+    address = address.strip()
+    marked = re.match(r"([A-Za-z0-9+.-]+)://", address)
+    scheme, rest = (marked[1].lower(), address[marked.end() :]) if marked else ("http", address)
     if scheme not in ("http", "https", *_SOCKS):
         raise ConfigurationError(f"{scheme!r:.20} is no kind of proxy that can be used; take http, https or socks5.")
     userinfo, _, place = rest.rstrip("/").rpartition("@")

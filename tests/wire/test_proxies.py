@@ -329,6 +329,7 @@ def test_the_sign_in_to_a_proxy_is_never_shown(
         "http://amy:p@ss@",
         "http://amy:12#p@ss@a:b:c",
         "gopher://amy:p@ss@h",
+        "amy:p@ss://p@ss@h:x",
     ],
 )
 def test_an_address_that_cannot_be_used_is_shown_without_its_sign_in(given: str) -> None:

@@ -256,6 +256,16 @@ class TestPickles:
                 twin.response.content  # noqa: B018
             response.close()
 
+    def test_one_that_was_looked_at_and_closed_still_tells_its_status(self, handler_peer: Any) -> None:
+        body = json.dumps({"error": {"code": 403, "message": "no"}})
+        peer = handler_peer(lambda request: Reply(403, {"Content-Type": "application/json"}, body))
+        with session() as client:
+            response = client.get(peer.url, stream=True)
+            assert len(response.peek(64)) == len(body)
+            response.close()
+            with pytest.raises(EsriHttpResponseError, match="HTTP 403"):
+                response.raise_for_status()
+
 
 def fails_with_any_error() -> Any:
     from esri_http.words.errors import EsriHttpError
