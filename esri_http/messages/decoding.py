@@ -34,19 +34,13 @@ def make_decoder(content_encoding: str) -> Decoder | None:
 
 
 def _stage(coding: str) -> _Stage | None:
+    """What undoes `coding`; `None` where it is not known here."""
     if coding == "gzip":
-        return _Stage(coding, lambda start: new_gzip(), marks=_GZIP_MARK)
+        return _Stage(coding, new_gzip, marks=_GZIP_MARK)
     if coding == "deflate":
-        return _Stage(coding, new_deflate, needs=2)
-    factory: Callable[[], Inflater] | None = None
-    if coding == "br":
-        factory = brotli_factory()
-    elif coding == "zstd":
-        factory = zstd_factory()
-    if factory is None:
-        return None
-    make = factory
-    return _Stage(coding, lambda start: make(), marks=_ZSTD_MARKS if coding == "zstd" else ())
+        return _Stage(coding, new_deflate)
+    make = brotli_factory() if coding == "br" else zstd_factory() if coding == "zstd" else None
+    return None if make is None else _Stage(coding, make, marks=_ZSTD_MARKS if coding == "zstd" else ())
 
 
 class Decoder:
@@ -120,30 +114,17 @@ class Decoder:
 class _Stage:
     """One coding being undone: its input that is still packed, and the inflater of the stream that is being read.
 
-    `make` gets the first `needs` bytes of the stream. With `marks`, a stream may be followed by others that begin with
-    one of them; anything else behind a complete stream is ignored, as browsers do.
+    With `marks`, a stream may be followed by others that begin with one of them; anything else behind a complete stream is
+    ignored, as browsers do.
     """
 
     __slots__ = (
-        "_at",
-        "_coding",
-        "_complete",
-        "_given",
-        "_inflater",
-        "_input",
-        "_needs",
-        "_make",
-        "_marks",
-        "_ready",
-        "starved",
-    )
+        "_at", "_coding", "_complete", "_given", "_inflater", "_input", "_make", "_marks", "_ready", "starved",
+    )  # fmt: skip
 
-    def __init__(
-        self, coding: str, make: Callable[[bytes], Inflater], *, needs: int = 1, marks: tuple[bytes, ...] = ()
-    ) -> None:
+    def __init__(self, coding: str, make: Callable[[], Inflater], marks: tuple[bytes, ...] = ()) -> None:
         self._coding = coding
         self._make = make
-        self._needs = needs
         self._marks = marks
         self._input = bytearray()
         self._at = 0  # where in the input the unread part begins
@@ -172,18 +153,14 @@ class _Stage:
         return out
 
     def finish(self) -> None:
-        cut_off = self._inflater is not None or (not self._complete and self._at < len(self._input))
-        if cut_off or not self.starved:
+        if self._inflater is not None or not self.starved:
             raise ProtocolError(f"The {self._coding} content stops before its end; the transfer was cut off.")
 
     def _begin(self) -> bool:
-        """Start on the next stream; false when there is none, or not enough of it yet."""
+        """Start on the next stream; false when there is none."""
         if self._complete and not self._finds_another():
             return False
-        start = bytes(self._input[self._at : self._at + self._needs])
-        if len(start) < self._needs:
-            return False
-        self._inflater = self._make(start)
+        self._inflater = self._make()
         return True
 
     def _finds_another(self) -> bool:

@@ -71,6 +71,26 @@ class _Zlib:
         return self._stream.unused_data
 
 
+class _Deflate(_Zlib):
+    """Deflate with the header of zlib, as it should be, or without: its first two bytes tell."""
+
+    __slots__ = ("_start",)
+
+    def __init__(self) -> None:
+        super().__init__(zlib.MAX_WBITS)
+        self._start: bytes | None = b""  # what of the two bytes has come; `None` when that is settled
+
+    def step(self, data: bytes, limit: int) -> bytes:
+        if self._start is not None:
+            self._start = data = self._start + data
+            if len(data) < 2:
+                return b""
+            if data[0] & 0x0F != 8 or data[0] >> 4 > 7 or (data[0] << 8 | data[1]) % 31:  # RFC 1950 section 2.2
+                self._stream = zlib.decompressobj(-zlib.MAX_WBITS)
+            self._start = None
+        return super().step(data, limit)
+
+
 class _Brotli:
     """Brotli, by a package that can stop in the middle of its output."""
 
@@ -159,10 +179,9 @@ def new_gzip() -> Inflater:
     return _Zlib(16 + zlib.MAX_WBITS)
 
 
-def new_deflate(start: bytes) -> Inflater:
-    """For a stream that begins with the two bytes `start`: with the header of zlib (as it should be), or without."""
-    has_header = start[0] & 0x0F == 8 and start[0] >> 4 <= 7 and (start[0] << 8 | start[1]) % 31 == 0
-    return _Zlib(zlib.MAX_WBITS if has_header else -zlib.MAX_WBITS)
+def new_deflate() -> Inflater:
+    """For what servers call deflate: a zlib stream (RFC 1950), or a bare one (RFC 1951)."""
+    return _Deflate()
 
 
 @cache
