@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..words.settings import TlsSettings
 from .der import validity
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class _HandshakeDone(Exception):
 
 def without_checks(network: NetworkSettings) -> NetworkSettings:
     """`network` for `read_handshake`: it believes every certificate, and has none of ours to show."""
-    return network.replace(tls=type(network.tls)(verify=False))
+    return network.replace(tls=TlsSettings(verify=False))
 
 
 def read_handshake(transport: Transport, request: Request, options: SendOptions) -> Handshake:

@@ -118,10 +118,10 @@ class _Translation:
         cause = next((part for part in error.args if isinstance(part, BaseException)), None)
         if isinstance(error, urllib3_errors.IncompleteRead) or isinstance(cause, http.client.IncompleteRead):
             return ours.ConnectionLostError(f"{self.place}: the answer breaks off before its announced end.", url=self.url)
-        if isinstance(cause, (OSError, http.client.RemoteDisconnected)) and not isinstance(cause, ssl.SSLError):
-            return self._lost(cause)
         if isinstance(cause, ssl.SSLError):
             return self._tls(cause)
+        if isinstance(cause, OSError):
+            return self._lost(cause)
         return self._garbage(cause or error)
 
     def _lost(self, error: BaseException) -> ours.EsriHttpError:

@@ -20,15 +20,16 @@ if TYPE_CHECKING:
 
 
 class Route:
-    """Where to dial, what name to ask for, and the pool of connections that go there."""
+    """Where to dial, what name to ask for, and the pool of connections that go there, which the transport opens."""
 
     __slots__ = ("host_header", "name", "origin", "pool", "prefix", "proxy", "signer")
+
+    pool: HTTPConnectionPool
 
     def __init__(self, origin: Origin, proxy: Proxy | None, name: str | None) -> None:
         self.origin = origin
         self.proxy = proxy
         self.name = name
-        self.pool: HTTPConnectionPool | None = None
         self.signer: ProxySigner | None = None
         # A proxy that forwards plain http takes the absolute URL (RFC 9112 section 3.2.2).
         self.prefix = str(origin) if proxy is not None and origin.scheme == "http" and not proxy.is_socks else ""
@@ -55,8 +56,7 @@ class Route:
 
     def close(self) -> None:
         """Close the pool and what waits in it; a connection in use is closed after use. urllib3 2's `clear()` does neither."""
-        if self.pool is not None:
-            self.pool.close()
+        self.pool.close()
 
 
 def find_route(origin: Origin, network: NetworkSettings, host_header: str | None = None) -> Route:

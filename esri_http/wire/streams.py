@@ -149,10 +149,10 @@ class WireStream:
             decoder = self._decoder or self._open_decoder()
             if decoder is None:
                 return self._read_wire(amount)
-            while True:
-                data = b"" if self._ended and not decoder.pending else self._decode_some(decoder, amount)
-                if data or (self._ended and not decoder.pending):
-                    return data
+            data = b""
+            while not data and (decoder.pending or not self._ended):
+                data = self._decode_some(decoder, amount)
+            return data
         except ProtocolError as error:
             if self._failure is not None:
                 raise
@@ -192,7 +192,7 @@ class WireStream:
             left = _DRAIN_BYTES
             try:
                 while left > 0 and not self._ended:
-                    left -= len(self._read_wire(min(left, 16 * 1024))) or left
+                    left -= len(self._read_wire(min(left, _SMALLEST_READ)))
             except EsriHttpError:
                 pass
         self.close()

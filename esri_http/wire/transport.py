@@ -11,7 +11,7 @@ from urllib3.util.timeout import Timeout
 from ..messages.response import Response
 from ..words.errors import EsriHttpError, ProxyError, TransportError
 from ..words.headers import without
-from .compat import RESPONSE_OPTIONS, WIRE_ERRORS
+from .compat import WIRE_ERRORS
 from .connections import ConnectionPinLost, WireHeaders
 from .managers import make_manager
 from .retries import RAISE_AT_ONCE
@@ -104,7 +104,7 @@ class Transport:
     def route(self, origin: Origin, host_header: str | None = None) -> Route:
         """The route to `origin`, found once; raises `ConfigurationError` for a proxy or certificate that cannot be used."""
         route = self._routes.get((origin, host_header))
-        if route is None or route.pool is None:
+        if route is None:
             if len(self._routes) >= _MOST_ROUTES:
                 self.close()  # more servers than anybody talks to at once: their idle connections are given up
             with self._lock:
@@ -280,5 +280,5 @@ class Transport:
             preload_content=False,
             decode_content=False,
             chunked=chunked,
-            **RESPONSE_OPTIONS,
+            enforce_content_length=True,  # not the default of urllib3 1.26
         )
