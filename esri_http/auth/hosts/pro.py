@@ -7,6 +7,7 @@ from operator import attrgetter
 from typing import Any
 
 from ...words.errors import ArcGISLoginError, ConfigurationError, EsriHttpError, MissingPackageError, TokenRequestError
+from ...words.redaction import plain
 from ...words.urls import split_url
 from ..sites import Root, portal_root, server_root
 from ..tokens.token_services import portal_service, server_service
@@ -128,5 +129,4 @@ def _check_file(path: str) -> None:
 
 def _words(error: BaseException) -> str:
     """What arcpy says, on one line of bounded length."""
-    text = " ".join(str(error).split())[:_LONGEST_WORDS].rstrip(".")
-    return text or type(error).__name__
+    return plain(" ".join(str(error).split()), _LONGEST_WORDS).rstrip(".") or type(error).__name__

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 from ...words.errors import DeadlineExceededError, InteractionRequiredError
+from ...words.redaction import plain
 from .loopback_server import ADDRESS, LoopbackRequest, LoopbackServer, Page
 from .pkce import same_state
 
@@ -105,15 +106,10 @@ def _fields(query: str) -> dict[str, str]:
 
 
 def _code_in(answer: dict[str, str]) -> str:
-    error = _words(answer.get("error", ""))
+    error = plain(answer.get("error", ""), _LONGEST_WORDS)
     if "error" not in answer and answer.get("code"):
         return answer["code"]
     if error == "access_denied":
         raise InteractionRequiredError("The sign-in was cancelled in the browser.", error=error)
-    said = " ".join(part for part in (error or "no code came back", _words(answer.get("error_description", ""))) if part)
+    said = f"{error or 'no code came back'} {plain(answer.get('error_description', ''), _LONGEST_WORDS)}".strip()
     raise InteractionRequiredError(f"The portal refused the sign-in: {said.rstrip('.')}.", error=error or None)
-
-
-def _words(text: str) -> str:
-    """What the portal says, for a message: one line of bounded length."""
-    return "".join(character if character.isprintable() else " " for character in text[:_LONGEST_WORDS]).strip()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 from ...words.errors import EsriHttpError
-from ...words.redaction import redact_url
+from ...words.redaction import plain, redact_url
 from ...words.urls import resolve_url
 
 if TYPE_CHECKING:
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 _LONGEST_PAGE = 512 * 1024
 _LONGEST_CODE = 4096
 _SUCCESS = re.compile(r"SUCCESS\s+code=([^\s<&\"']{1,4096})")
-_TITLE = re.compile(r"<title>([^<]{0,5000})", re.IGNORECASE)
+_LONGEST_TITLE = 5000
+_TITLE = re.compile(rf"<title>([^<]{{0,{_LONGEST_TITLE}}})", re.IGNORECASE)
 _ERROR_TEXT = re.compile(r"(Invalid (?:client_id|redirect_uri|response_type)|redirect_uri not specified)", re.IGNORECASE)
 _FORM_ACTION = re.compile(r"""action\s*=\s*["']([^"'\s]{1,2000})["']""", re.IGNORECASE)
 
@@ -68,7 +69,7 @@ class Page:
     def title(self) -> str:
         """The title of the page, printable."""
         found = _TITLE.search(self.text)
-        return "" if found is None else "".join(c if c.isprintable() else " " for c in unescape(found.group(1))).strip()
+        return "" if found is None else plain(unescape(found.group(1)), _LONGEST_TITLE).strip()
 
     @property
     def oauth_state(self) -> str:

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Callable
 
 from ...messages.request import Request
+from ...words.bounded import remember
 from ...words.clock import Clock
 from ...words.errors import EsriHttpError, NoTokenError, TokenRequestError
 from ...words.redaction import redact_url
@@ -89,8 +90,7 @@ class Federation:
             # Not remembered: the server may be starting.
             return self._no_source(root, f"what it is could not be found out ({error})")
         source = self._judge(root, info.get("owningSystemUrl"), wire)
-        if len(self._sources) < _MOST_SERVERS:
-            self._sources[root] = source
+        remember(self._sources, root, source, _MOST_SERVERS)
         return source
 
     def _judge(self, root: Root, owner: object, wire: Wire) -> TokenKeeper | NoTokenError:

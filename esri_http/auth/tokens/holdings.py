@@ -10,6 +10,7 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
+from ...words.bounded import remember
 from ...words.forks import ProcessLock, watch_forks
 from ..flights import Flights
 
@@ -64,8 +65,7 @@ def holding_named(name: str) -> Holding:
     with _arriving:
         holding = _arrived.get(name)
         if holding is None:
-            if len(_arrived) >= _MOST_HOLDINGS:
-                del _arrived[next(iter(_arrived))]
-            holding = _arrived[name] = Holding()
+            holding = Holding()
             holding._name = name
+            remember(_arrived, name, holding, _MOST_HOLDINGS)
         return holding

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from copy import copy
 from typing import TYPE_CHECKING, Any, Callable
 
 from ...words.clock import SYSTEM_CLOCK, Clock
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("esri_http.auth")
 
-# Renewed early, so that no token dies under way; scaled down for tokens that live for a minute only.
+# Renewed early, so that no token dies under way; for short lives a tenth of them, else a minute's token were never used.
 _EARLY_SECONDS = 300.0
 _EARLY_SHARE = 0.1
 # How long an old token is used on after a failed early renewal before the next try.
@@ -68,13 +69,7 @@ class Token:
 
     __slots__ = ("dies_at", "expires_at", "generation", "referer", "renew_at", "since", "ssl", "value")
 
-    def __init__(
-        self,
-        fetched: Fetched,
-        clock: Clock,
-        generation: int = 0,
-        since: float | None = None,
-    ) -> None:
+    def __init__(self, fetched: Fetched, clock: Clock, generation: int = 0, since: float | None = None) -> None:
         self.value = fetched.value
         self.expires_at = fetched.expires_at
         self.ssl = fetched.ssl
@@ -86,15 +81,12 @@ class Token:
         life = fetched.lifetime_seconds
         if life is not None:
             now = clock.monotonic()
-            # Five minutes early, and for short lives a tenth of the life: a one-minute token is not renewed all the time.
             self.renew_at = now + max(life - min(_EARLY_SECONDS, life * _EARLY_SHARE), 0.0)
             self.dies_at = now + life
 
     def postponed(self, renew_at: float) -> Token:
         """The same token, to be renewed at another moment, though no later than it dies."""
-        twin = Token.__new__(Token)
-        for name in Token.__slots__:
-            setattr(twin, name, getattr(self, name))
+        twin = copy(self)
         twin.renew_at = renew_at if self.dies_at is None else min(renew_at, self.dies_at)
         return twin
 
