@@ -196,16 +196,15 @@ class EsriSession(TransferVerbs, Travels):
 
     def _started(self, secure: bool = True) -> Engine:
         """The engine, made at the first request after the session was made, changed or forked."""
-        network = with_environment(self._network, self._verify_given)
         if secure and f"{__package__}.pipeline.engine" not in sys.modules:
             from .wire.tls import build_ahead
 
-            build_ahead(network.tls)  # while urllib3 is imported
+            build_ahead(with_environment(self._network, self._verify_given).tls)  # while urllib3 is imported
         from .pipeline.engine import Engine
 
         with self._lock:
-            if self._engine is None:
-                self._engine = Engine(network, self._retries, self._clock)
+            if self._engine is None:  # the settings as they stand now: a change takes this lock after it was made
+                self._engine = Engine(with_environment(self._network, self._verify_given), self._retries, self._clock)
             return self._engine
 
     def warm(self) -> None:
@@ -214,7 +213,7 @@ class EsriSession(TransferVerbs, Travels):
         For places where time is free before the first request comes, such as the start of a Lambda function. Raises
         `CertificateFileError` for a CA or certificate that cannot be used.
         """
-        (self._engine or self._started()).main.warm()
+        self._started().main.warm()
 
     def _network_of_call(self, proxies: Any, verify: Any, cert: Any) -> NetworkSettings:
         """The network settings with what one call says otherwise."""
@@ -230,7 +229,7 @@ class EsriSession(TransferVerbs, Travels):
 
     def send_plain(self, request: Request, timeout: Any = _UNSET, stream: bool = False, **_: Any) -> Response:
         """Send one prepared request as it is: no sign-in, cookies or redirects. For adapters that wrap the session's own."""
-        engine = self._engine or self._started()
+        engine = self._started()
         return engine.main.send(
             request, engine.options(self._timeout if timeout is _UNSET else read_timeout(timeout), self.deadline, stream)
         )
@@ -245,7 +244,7 @@ class EsriSession(TransferVerbs, Travels):
         """A `Wire` for what `handler` sends on its own account."""
         from .binding import open_wire
 
-        engine = self._engine or self._started()
+        engine = self._started()
         options = engine.options(self._timeout, self.deadline)
         return open_wire(self._auth, handler, lambda own: engine.call(engine.main, options, own, self))
 

@@ -54,7 +54,7 @@ class Asker:
 
     def __init__(self, session: EsriSession, seconds: float | None) -> None:
         self._session = session
-        self._engine: Any = session._engine or session._started()
+        self._engine: Any = session._started()
         self.clock = session._clock
         self._deadline = Deadline(seconds, self.clock)
         self.asked: list[Asked] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import pickle
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -458,3 +459,27 @@ def test_a_password_in_a_setting_is_in_no_repr() -> None:
     )
     network = NetworkSettings(TlsSettings(), (("https", "http://amy:s3cret@p.example:1"),))
     assert "s3cret" not in f"{made!r}{made.headers!r}{made.auth!r}{network!r}{made.adapters!r}"
+
+
+def test_a_setting_that_another_thread_changes_while_the_first_request_begins_is_not_lost(peer: HandlerPeer) -> None:
+    class Late:
+        """The lock of a session, which another thread gets first."""
+
+        def __init__(self, session: EsriSession) -> None:
+            self._lock = session._lock
+            self._waiting = threading.Thread(target=setattr, args=(session, "proxies", {"http": None}))
+
+        def __enter__(self) -> None:
+            if threading.current_thread() is not self._waiting and self._waiting.ident is None:
+                self._waiting.start()
+                self._waiting.join()
+            self._lock.acquire()
+
+        def __exit__(self, *_: object) -> None:
+            self._lock.release()
+
+    with EsriSession() as made:
+        made._lock = Late(made)  # type: ignore[assignment]
+        made.get(peer.url)
+        assert made._engine is not None
+        assert made._engine.main.network == made._network
