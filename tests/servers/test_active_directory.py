@@ -159,6 +159,13 @@ def test_eight_threads_show_a_wrong_password_once(
     assert wrong_passwords() == 1
 
 
+def test_eight_threads_at_eight_servers_show_the_kdc_a_wrong_password_once(wrong_passwords: Callable[[], int]) -> None:
+    contexts = auth_for("kerberos", ZOE, WRONG).contexts
+    outcomes = in_threads(8, lambda number: contexts.obstacle("kerberos", f"gis{number}.example.com", None))
+    assert [type(outcome) for outcome in outcomes] == [ArcGISLoginError] * 8
+    assert wrong_passwords() == 1
+
+
 @every_way
 def test_an_empty_password_is_refused(domain_apache: DomainApache, open_session: Any, way: str) -> None:
     session = open_session(auth_for(way, AMY, ""))

@@ -88,13 +88,17 @@ class SecurityContexts:
         """A context of pyspnego's; with `fresh_ticket`, by a ticket that is got anew."""
         if mechanism != KERBEROS or sys.platform == "win32":
             return self.guarded(lambda: self._client(mechanism, host), mechanism, host)
-        template = None if fresh_ticket else self._templates.get(host)
-        if template is None:
-            template = self._getting.share(host, lambda: self._signed_in(host), wire)
-        return template.new_context()
+        if fresh_ticket:
+            self._templates.pop(host, None)
+        while True:
+            template = self._templates.get(host)
+            if template is not None:
+                return template.new_context()
+            # One after the other, whatever the host: with many threads, a wrong password would lock the account.
+            self._getting.share(None, lambda: self._sign_in(host), wire)
 
-    def _signed_in(self, host: str) -> Any:
-        """A context with a ticket from the KDC; a password that was refused there is not shown again."""
+    def _sign_in(self, host: str) -> None:
+        """Have a template for `host` with a ticket from the KDC; a password that was refused there is not shown again."""
         if self._refusal is not None:
             raise fresh(self._refusal)
         try:
@@ -103,7 +107,6 @@ class SecurityContexts:
             self._refusal = fresh(error)
             raise
         remember(self._templates, host, template, _MOST_TEMPLATES)
-        return template
 
     def _client(self, mechanism: str, host: str) -> Any:
         import spnego
