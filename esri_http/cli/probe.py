@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import sign_in
 from .statuses import DONE, FAILED, NO_ANSWER
-from .terminal import pretty, shown, write
+from .terminal import columns, pretty, shown, write
 from .wording import in_options
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     _Row = tuple[str, list[str]]
 
-_GAP = "  "
 _HERE = {True: "yes", False: "no", None: "perhaps"}
 
 
@@ -64,13 +63,8 @@ def table(found: Survey) -> str:
         ("asked", _asked(found)),
         ("note", list(found.notes)),
     ]
-    width = max(len(label) for label, _ in rows)
-    lines = [
-        f"{'' if number else label:<{width}}{_GAP}{shown(in_options(text))}"
-        for label, texts in rows
-        for number, text in enumerate(texts)
-    ]
-    return "".join(f"{line.rstrip()}\n" for line in lines)
+    cells = [("" if n else label, shown(in_options(text))) for label, texts in rows for n, text in enumerate(texts)]
+    return "".join(f"{line}\n" for line in columns(cells))
 
 
 def _found(found: Survey) -> list[str]:
@@ -87,10 +81,8 @@ def _found(found: Survey) -> list[str]:
 def _ways(found: Survey) -> list[str]:
     if not found.ways:
         return ["none is known"]
-    cells = [("way", "offered by", "here", "")]
-    cells += [(way.name, way.where, _HERE[way.ready], way.text) for way in found.ways]
-    widths = [max(len(row[column]) for row in cells) for column in range(3)]
-    return [_GAP.join([*(f"{cell:<{width}}" for cell, width in zip(row, widths)), row[3]]) for row in cells]
+    rows = [(way.name, way.where, _HERE[way.ready], way.text) for way in found.ways]
+    return columns([("way", "offered by", "here", ""), *rows])
 
 
 def _tls(tls: TlsFacts | None) -> list[_Row]:

@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from .parser import add_debug
-from .terminal import pretty, shown, write
+from .terminal import columns, pretty, shown, write
 from .wording import in_options
 
 if TYPE_CHECKING:
@@ -41,9 +41,8 @@ def _list(chosen: argparse.Namespace) -> None:
         write(pretty(found) + "\n")
         return
     rows = [[str(part[key] or "") for key in ("profile", "kind", "url", "username")] for part in found]
-    widths = [max(map(len, column)) for column in zip(*rows)]
-    for row in rows:
-        write(shown("  ".join(text.ljust(width) for text, width in zip(row, widths)).rstrip()) + "\n")
+    for line in columns(rows):
+        write(f"{shown(line)}\n")
 
 
 def _show(chosen: argparse.Namespace) -> None:

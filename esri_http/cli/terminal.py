@@ -14,6 +14,7 @@ from ..words.errors import ConfigurationError, InteractionRequiredError
 from .wording import in_options
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Callable, TypeVar
 
     _T = TypeVar("_T")
@@ -62,6 +63,12 @@ def _escaped(letter: str) -> str:
         return f"\\u{code:04x}"
     code -= _DEEPEST_CODE
     return f"\\u{0xD800 + (code >> 10):04x}\\u{0xDC00 + (code & 0x3FF):04x}"
+
+
+def columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """The rows as lines, with their cells one below the other."""
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
 
 
 def write(text: str) -> None:

@@ -77,15 +77,12 @@ class Profile:
         parts = parts_of(signed_in)
         # A store that cannot be asked keeps nothing either; the password was given or asked for, and will be again.
         secret = parts.secret if self.secret_problem is None else None
-        manager = self._manager or self._new_manager(signed_in.site.is_portal)
+        kind = ProfileManager if signed_in.site.is_portal else ServerProfileManager
+        manager = self._manager or kind(store=self._store)
         manager.save(parts.replace(name=self.name, secret=secret))
-        self._manager = manager
         if _keeps_refresh_token(signed_in.given):
             handler = signed_in.way.handler
             handler.on_token = RefreshTokenKeeper(manager, self.name, secret, handler.on_token)
-
-    def _new_manager(self, is_portal: bool) -> ProfileManager:
-        return ProfileManager(store=self._store) if is_portal else ServerProfileManager(store=self._store)
 
 
 def parts_of(signed_in: SignedIn) -> StoredProfile:
