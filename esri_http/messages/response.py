@@ -6,6 +6,7 @@ import io
 from typing import TYPE_CHECKING, Any
 
 from ..words.errors import EsriHttpError, InvalidRequestError
+from ..words.headers import all_values
 
 if TYPE_CHECKING:
     import datetime
@@ -106,9 +107,7 @@ class Response:
         """The cookies that this answer set."""
         from .cookies import response_cookies
 
-        getlist: Callable[[str], list[str]] | None = getattr(self.headers, "getlist", None)
-        lines = getlist("set-cookie") if getlist else [self.headers["set-cookie"]] if "set-cookie" in self.headers else []
-        return response_cookies(self.request.origin, self.request.path, lines)
+        return response_cookies(self.request.origin, self.request.path, all_values(self.headers, "set-cookie"))
 
     @property
     def esri_error(self) -> EsriError | None:
