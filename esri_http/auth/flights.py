@@ -100,10 +100,10 @@ def fresh(error: EsriHttpError) -> EsriHttpError:
     return rebuild(*arguments)
 
 
-def seconds_to_wait(wire: Wire | None) -> float:
-    """How long the call behind `wire` (`None`: of no call) can wait for another thread."""
+def seconds_to_wait(wire: Wire | None, longest: float = _LONGEST_WAIT_SECONDS) -> float:
+    """How long the call behind `wire` (`None`: of no call) can wait for another thread, at most `longest` seconds."""
     left = None if wire is None else wire.deadline.remaining()
-    return _LONGEST_WAIT_SECONDS if left is None else max(0.0, min(left, _LONGEST_WAIT_SECONDS))
+    return longest if left is None else max(0.0, min(left, longest))
 
 
 def _await(flight: _Flight, wire: Wire | None) -> None:

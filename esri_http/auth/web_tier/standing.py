@@ -1,7 +1,7 @@
 """How credentials stand with the servers that have seen them: accepted, refused, or shown for the first time.
 
-A password is shown for the first time by one request, and the others wait for its answer: with many threads it would else be
-refused as often as there are threads, and the account locked. One that was refused is not shown again.
+A password is shown for the first time by one request, and the others wait for its answer: otherwise many threads would have it
+refused many times, and the account locked. One that was refused is not shown again.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from ...words.bounded import remember
 from ...words.errors import ArcGISLoginError, DeadlineExceededError
 from ...words.forks import watch_forks
 from ...words.redaction import redact_url
-from ..flights import fresh
+from ..flights import fresh, seconds_to_wait
 
 if TYPE_CHECKING:
     from ...messages.request import Request
@@ -25,21 +25,6 @@ if TYPE_CHECKING:
 _MOST_PLACES = 1000
 # Whoever waits longer goes ahead: the first one may be waiting for him, if only for its body.
 _LONGEST_TURN_SECONDS = 30.0
-
-
-class Turn:
-    """The right to show the credentials, until `end`. Belongs to one thread, which may have it more than once."""
-
-    __slots__ = ("_lock",)
-
-    def __init__(self, lock: threading.RLock) -> None:
-        self._lock: threading.RLock | None = lock
-
-    def end(self) -> None:
-        """Let the next one go; a second call does nothing."""
-        lock, self._lock = self._lock, None
-        if lock is not None:
-            lock.release()
 
 
 class Standing:
@@ -62,31 +47,29 @@ class Standing:
             if refusal is not None:
                 raise fresh(refusal)
 
-    def turn_at(self, request: Request, wire: Wire) -> Turn | None:
+    def turn_at(self, request: Request, wire: Wire) -> threading.RLock | None:
         """The turn to show the credentials, as soon as it is free; `None` where they are accepted, or after half a minute.
 
-        Raises the `ArcGISLoginError` of a refusal, and `DeadlineExceededError` when the call has no time to wait.
+        It lasts until this thread releases it. Raises the `ArcGISLoginError` of a refusal, and `DeadlineExceededError` when the call has no time to wait.
         """
         self.check_refusal(request)
         if request.origin in self._accepted:
             return None
         if len(self._turns) >= _MOST_PLACES:
             self._turns = {}  # at worst, two go ahead at once
-        lock = self._turns.setdefault(request.origin, threading.RLock())
-        left = wire.deadline.remaining()
-        if not lock.acquire(timeout=_LONGEST_TURN_SECONDS if left is None else max(0.0, min(left, _LONGEST_TURN_SECONDS))):
+        turn = self._turns.setdefault(request.origin, threading.RLock())
+        if not turn.acquire(timeout=seconds_to_wait(wire, _LONGEST_TURN_SECONDS)):
             if not wire.deadline.allows(0):
                 message = "The time for the whole call is used up; another thread is still signing in."
                 raise DeadlineExceededError(message, url=request.url)
             return None
-        turn = Turn(lock)
         try:
             self.check_refusal(request)
         except BaseException:
-            turn.end()
+            turn.release()
             raise
         if request.origin in self._accepted:
-            turn.end()
+            turn.release()
             return None
         return turn
 

@@ -11,11 +11,12 @@ from .probes import Probes
 from .standing import Standing
 
 if TYPE_CHECKING:
+    import threading
+
     from ...messages.request import Request
     from ...messages.response import Response
     from ...words.origins import Origin
     from ..base import Answer, Verdict, Wire
-    from .standing import Turn
     from .web_tier_tokens import WebTierTokens
 
 
@@ -148,7 +149,7 @@ class PasswordRun(AuthRun):
     answer: while a run holds one, it waits for nothing else.
     """
 
-    _turn: Turn | None = None
+    _turn: threading.RLock | None = None
 
     def __init__(self, handler: WebTierAuth) -> None:
         self._owner = handler
@@ -187,4 +188,4 @@ class PasswordRun(AuthRun):
     def end(self) -> None:
         turn, self._turn = self._turn, None
         if turn is not None:
-            turn.end()
+            turn.release()
