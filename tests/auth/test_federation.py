@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from esri_http import EsriGenTokenAuth, EsriUserTokenAuth
+from esri_http import EsriBasicAuth, EsriGenTokenAuth, EsriUserTokenAuth
 from esri_http.testing import faults
 from esri_http.words.clock import SYSTEM_CLOCK
 from esri_http.words.errors import ArcGISLoginError, ConfigurationError, SignInError, TokenRequestError
@@ -515,6 +515,13 @@ class TestPortalAuth:
             session.get(portal.layer_url + "?f=json")
         Holder.token = portal.issue_token("amy", referer="http")
         assert session.get(portal.layer_url + "?f=json").json()["type"] == "Feature Layer"
+
+    @pytest.mark.parametrize("portal_auth", [EsriBasicAuth(None, "amy", "amys-secret"), ("amy", "amys-secret"), object()])
+    def test_what_has_no_token_is_told_as_such(self, portal, open_session, portal_auth, fake_clock):
+        session = open_session(EsriGenTokenAuth(portal.server_url, portal_auth=portal_auth, clock=fake_clock))
+        with pytest.raises(SignInError, match=f"portal_auth= is a {type(portal_auth).__name__}, which has no token"):
+            session.get(portal.layer_url + "?f=json")
+        assert portal.count("/generateToken") == 0
 
     def test_a_hostile_server_does_not_get_the_portals_token(self, portal, open_session, amy, handler_peer, fake_clock):
         thief = handler_peer(

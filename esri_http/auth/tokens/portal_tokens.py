@@ -54,4 +54,7 @@ class PortalTokens:
         return portal, source
 
     def _read(self) -> Token:
-        return Token(Fetched(check_token(str(self._handler.token))), self._clock)
+        token = getattr(self._handler, "token", None)
+        if token is None:
+            raise SignInError(f"portal_auth= is a {type(self._handler).__name__}, which has no token; give a token handler.")
+        return Token(Fetched(check_token(str(token))), self._clock)
