@@ -126,6 +126,18 @@ class TestExpiry:
         assert [token_sent(request) for request in peer.requests] == [TOKEN, "next-token", "next-token"]
 
 
+def test_a_renewal_that_fails_before_it_is_due_is_no_error(peer, open_session, fake_clock):
+    def renew():
+        raise OSError("no portal")
+
+    session = open_session(EsriUserTokenAuth(TOKEN, expires=fake_clock.time() + 600, renew=renew, clock=fake_clock))
+    fake_clock.advance(550)
+    assert session.get(peer.url_for("/x")).ok
+    fake_clock.advance(51)
+    with pytest.raises(OSError, match="no portal"):
+        session.get(peer.url_for("/x"))
+
+
 class TestRefused:
     """A refused token is an error or is renewed; the request never goes out without it."""
 

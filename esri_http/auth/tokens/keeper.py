@@ -7,11 +7,12 @@ from copy import copy
 from typing import TYPE_CHECKING, Any, Callable
 
 from ...words.clock import SYSTEM_CLOCK, Clock
-from ...words.errors import EsriHttpError, TokenRequestError
+from ...words.errors import TokenRequestError
 from ...words.values import Value
 from .holdings import Holding, holding_named
 
 if TYPE_CHECKING:
+    from ...words.errors import EsriHttpError
     from ..base import Wire
 
 log = logging.getLogger("esri_http.auth")
@@ -179,8 +180,8 @@ class TokenKeeper:
         """A new token, or for want of one `token`, which still lives."""
         try:
             return self._new(wire, token, wait=False)
-        except EsriHttpError as error:
-            log.debug("a token could not be renewed early, the old one is used on: %s", error)
+        except Exception as error:  # also what comes out of a caller's own `renew`
+            log.debug("a token could not be renewed early, the old one is used on: %s", type(error).__name__)
         holding = self._holding
         with holding.lock:
             if holding.token is token:
