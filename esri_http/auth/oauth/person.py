@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("esri_http.auth")
 
-WAIT_SECONDS = 300.0
 _LONGEST_CODE = 4096
 _LOOPBACK_URI = re.compile(r"http://([a-z0-9.]+)(?::([1-9][0-9]{0,4}))?((?:/[!-~]*)?)")
 
@@ -45,10 +44,10 @@ class PersonSignIn:
         self,
         app: OAuthApp,
         clock: Clock,
-        redirect_uri: str | None = None,
-        open_browser: Open | None = None,
-        ask: Ask | None = None,
-        wait_seconds: float = WAIT_SECONDS,
+        redirect_uri: str | None,
+        open_browser: Open | None,
+        ask: Ask | None,
+        wait_seconds: float,
     ) -> None:
         self._app = app
         self._clock = clock

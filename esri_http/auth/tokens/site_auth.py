@@ -27,7 +27,7 @@ _T = TypeVar("_T")
 class SiteAuth(TokenAuth):
     """Base of the handlers that get their token from a portal or server themselves. Safe to share between threads.
 
-    Subclasses say how (`_fetch`) and at which site: by `_sign_in_at`, or, where it has to be found out first, by `_routes`.
+    Subclasses say how (`_fetch`) and at which site (`_sign_in_at`).
     """
 
     def __init__(
@@ -54,12 +54,12 @@ class SiteAuth(TokenAuth):
         raise NotImplementedError
 
     def _sign_in_at(self, site: TokenService) -> TokenRouter:
-        """From now on `site` is the one to sign in at; where its tokens, those of `_tokens`, go."""
+        """Take `site` as the one to sign in at, with `_tokens` as the source of its tokens; returns its router."""
         self._router = TokenRouter(site, self._tokens, self.referer_to_send, self.clock)
         return self._router
 
     def _routes(self, wire: Wire) -> TokenRouter:
-        """Where the tokens of the site go."""
+        """The router of the site; overridden where the site has to be found out first."""
         if self._router is None:
             raise NotImplementedError
         return self._router
