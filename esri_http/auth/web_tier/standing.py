@@ -50,7 +50,8 @@ class Standing:
     def turn_at(self, request: Request, wire: Wire) -> threading.RLock | None:
         """The turn to show the credentials, as soon as it is free; `None` where they are accepted, or after half a minute.
 
-        It lasts until this thread releases it. Raises the `ArcGISLoginError` of a refusal, and `DeadlineExceededError` when the call has no time to wait.
+        It lasts until this thread releases it. Raises the `ArcGISLoginError` of a refusal, and `DeadlineExceededError` when
+        the call has no time to wait.
         """
         self.check_refusal(request)
         if request.origin in self._accepted:
