@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from .words.settings import NetworkSettings, ProxiesInput
 
 _UNSET: Any = object()
+# For so many it is remembered what netrc says.
+_MOST_ORIGINS = 400
 
 
 class EsriSession(TransferVerbs, Travels):
@@ -185,11 +187,13 @@ class EsriSession(TransferVerbs, Travels):
         if self._auth is not None or not self._network.trust_env:
             return self._auth
         origin, known = split.origin, self._netrc  # another thread may put a new one in its place
-        if origin not in known:
+        handler = known.get(origin, _UNSET)
+        if handler is _UNSET:
             from .auth.netrc import netrc_auth
 
-            known[origin] = netrc_auth(origin)
-        handler = known[origin]
+            if len(known) >= _MOST_ORIGINS:
+                known.clear()
+            handler = known[origin] = netrc_auth(origin)
         return None if handler is None or lookup(fields, "Authorization") is not None else handler
 
     # -- the way to the wire -----------------------------------------------------------------------------------------

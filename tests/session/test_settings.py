@@ -14,6 +14,7 @@ import pytest
 from esri_http import EsriBasicAuth, EsriSession
 from esri_http.words import errors
 from esri_http.words.settings import NetworkSettings, TlsSettings
+from esri_http.words.urls import split_url
 
 from ..support.certificates import CertificateAuthority
 from ..support.http_messages import RecordedRequest, Reply, json_reply
@@ -483,3 +484,10 @@ def test_a_setting_that_another_thread_changes_while_the_first_request_begins_is
         made.get(peer.url)
         assert made._engine is not None
         assert made._engine.main.network == made._network
+
+
+def test_what_netrc_says_is_remembered_for_a_bounded_number_of_origins() -> None:
+    with EsriSession() as made:
+        for number in range(3000):
+            made._handler(None, split_url(f"https://host{number}.test/"), {})
+        assert 0 < len(made._netrc) < 1000
