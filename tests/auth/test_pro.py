@@ -584,6 +584,20 @@ def test_a_pickle_takes_the_sign_in_to_a_process_without_pro(arcpy, portal, open
         who(open_session(untouched), portal)
 
 
+def test_a_sign_in_that_is_handed_over_after_the_logout_is_not_used(arcpy, pro, portal, open_session):
+    sign_in(arcpy, portal)
+    auth = pro()
+    session = open_session(auth)
+    arcpy.before_token = lambda: auth.logout("error")
+    with pytest.raises(SignInError, match="ArcGISProAuth is signed out"):
+        who(session, portal)
+    assert portal.requests == []
+    arcpy.before_token = None
+    auth.login()
+    assert who(session, portal) == "amy"
+    assert asked(arcpy) == 2
+
+
 def test_after_logout_requests_are_anonymous_or_errors_and_login_asks_pro_anew(arcpy, pro, portal, open_session):
     sign_in(arcpy, portal)
     session = open_session(pro())

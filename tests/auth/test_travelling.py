@@ -249,6 +249,17 @@ def test_the_sign_in_of_pro_goes_where_there_is_no_pro(portal, open_session, sen
     assert len(portal.requests) == 1
 
 
+def test_and_as_there_the_token_goes_into_the_query_where_that_is_wanted(portal, open_session, sent, monkeypatch):
+    from esri_http import ArcGISProAuth
+
+    sign_in(stand_in("arcpy", monkeypatch), portal)
+    session = open_session(ArcGISProAuth(legacy=True))
+    twin = sent(session)
+    for each in (session, twin):
+        assert read(each, portal) == "Feature Layer"
+        assert (token_sent(portal.requests[-1]), "token" in portal.requests[-1].query) == (None, True)
+
+
 @pytest.mark.parametrize(
     "auth",
     [EsriUserTokenAuth("the-token", renew=lambda: "hidden"), EsriAPIKeyAuth("the-token"), EsriNotebookAuth("the-token")],

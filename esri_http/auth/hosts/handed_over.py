@@ -93,7 +93,7 @@ class HandedOverAuth(TokenAuth):
                 if not self._places:
                     raise
                 log.debug("%s could not be asked anew, its last token is used on: %s", self._holder, error)
-        return self._places
+        return self._places or self.places(wire)  # once more, after a logout meanwhile
 
     def _ask_unasked(self, wire: Wire) -> None:
         """Ask, unless another thread has done so meanwhile."""
@@ -116,7 +116,8 @@ class HandedOverAuth(TokenAuth):
 
     def _put_first(self, place: _Place) -> None:
         with _asking:
-            self._places = (place, *(other for other in self._places if other.site.own_roots != place.site.own_roots))
+            if self._signed_out is None:
+                self._places = (place, *(other for other in self._places if other.site.own_roots != place.site.own_roots))
 
     def renewal_for(self, place: _Place, wire: Wire) -> Fetched:
         """Another token for `place`; raises `SignInError` where nobody is signed in there any more."""
@@ -206,7 +207,7 @@ class _Place(SiteAuth):
     """One site that somebody is signed in at over there: its tokens, and which of them goes where."""
 
     def __init__(self, owner: HandedOverAuth, site: TokenService) -> None:
-        super().__init__(clock=owner.clock, verify_sign_in=owner.verify_sign_in, referer=owner.referer)
+        super().__init__(clock=owner.clock, verify_sign_in=owner.verify_sign_in, referer=owner.referer, legacy=owner.legacy)
         self._owner = owner
         self.site = site
         self._tokens = self
