@@ -10,9 +10,8 @@ from ..words.origins import Origin, SplitUrl
 from ..words.urls import split_url
 
 # Where the part of a URL begins that belongs to the site, not to its address.
-_SERVER_MARK = re.compile(
-    r"/(?:rest/(?:admin/)?services|rest/info|rest/login|admin|tokens|manager|services|rest)(?=/|\Z)", re.IGNORECASE
-)
+_SERVER_MARK = re.compile(r"/(?:admin|tokens|manager|services|rest)(?=/|\Z)", re.IGNORECASE)
+_SERVICES_MARK = re.compile(r"/rest/(?:admin/)?services(?=/|\Z)", re.IGNORECASE)
 _SHARING_MARK = re.compile(r"/sharing(?=/|\Z)", re.IGNORECASE)
 _PORTAL_MARK = re.compile(r"/(?:sharing|portaladmin|home|apps)(?=/|\Z)", re.IGNORECASE)
 _ONLINE = re.compile(r"(?:[a-z0-9-]+\.)*([a-z0-9-]+)\.arcgis\.com\Z|arcgis\.com\Z")
@@ -34,7 +33,7 @@ class Root(NamedTuple):
 
 def server_root(origin: Origin, path: str) -> Root | None:
     """The root of the ArcGIS Server that a URL belongs to, such as ``/gis/server``; `None` where it looks like none."""
-    match = re.search(r"/rest/(?:admin/)?services(?=/|\Z)", path) or _SERVER_MARK.search(path)
+    match = _SERVICES_MARK.search(path) or _SERVER_MARK.search(path)  # a site may be at /services, or at /admin
     if match is None or _SHARING_MARK.search(path, 0, match.end()):
         return None
     return Root(origin, path[: match.start()])

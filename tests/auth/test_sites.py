@@ -34,6 +34,8 @@ def root(url):
         ("/arcgis/tokens/", "/arcgis"),
         ("/arcgis/manager", "/arcgis"),
         ("/arcgis/services/X/MapServer/WMSServer", "/arcgis"),
+        ("/services/rest/services/X", "/services"),
+        ("/services/REST/services/X", "/services"),
         ("/0123ABCdef/arcgis/rest/services/X/FeatureServer", "/0123ABCdef/arcgis"),
         ("/", None),
         ("", None),

@@ -181,7 +181,7 @@ def choose_space(challenges: Iterable[Challenge]) -> tuple[DigestSpace | None, s
         if reason:
             reasons.append(reason)
             continue
-        space = DigestSpace(challenge, _quality(challenge) or "")
+        space = DigestSpace(challenge, _qop(challenge) or "")
         if best is None or space.rank > best.rank:
             best = space
     return best, "" if best is not None else "; ".join(reasons[:5])
@@ -193,8 +193,8 @@ def _algorithm(given: str) -> tuple[str, bool]:
     return (name[:-5], True) if name.endswith("-sess") else (name, False)
 
 
-def _quality(challenge: Challenge) -> str | None:
-    """The kind of signature to use: ``auth`` rather than ``auth-int``, or "" where none is named; `None`: one unknown here."""
+def _qop(challenge: Challenge) -> str | None:
+    """The quality of protection to use: ``auth`` rather than ``auth-int``; "" where none is named, `None` for one unknown here."""
     offered = [word.strip().lower() for word in challenge.parameters.get("qop", "").split(",")]
     if not any(offered):
         return ""
@@ -211,7 +211,7 @@ def _obstacle(challenge: Challenge) -> str:
         return "it holds control characters"
     if name not in _HASHES:
         return f"the algorithm {parameters['algorithm']!a:.40} is not known here"
-    if _quality(challenge) is None:
+    if _qop(challenge) is None:
         return f"the qop {parameters['qop']!a:.40} is not known here"
     try:
         _new(_HASHES[name], b"")

@@ -38,11 +38,11 @@ class EsriPKIAuth(WebTierAuth):
     that ask for certificates by path do not take larger ones before they know who asks.
     """
 
-    def __new__(cls, *_: Any, auth: Any = None, **options: Any) -> Any:
+    def __new__(cls, *arguments: Any, auth: Any = None, **options: Any) -> Any:
         """With `auth`, a chain: this handler, and that one to its right."""
         if auth is None:
             return super().__new__(cls)
-        return AuthChain(cls(*_, **options), auth)
+        return AuthChain(cls(*arguments, **options), auth)
 
     def __init__(
         self,
@@ -130,5 +130,5 @@ def _joined(cert: Any, key: Any, password: Any) -> Any:
     if isinstance(cert, (tuple, list)):
         if key is not None:
             raise ConfigurationError("EsriPKIAuth was given a key in cert= and another one in key=.")
-        return (*(*cert, None)[:2], password)
-    return (cert, key, password)
+        cert, key = (*cert, None, None)[:2]
+    return cert, key, password
