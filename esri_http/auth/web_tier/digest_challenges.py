@@ -194,7 +194,7 @@ def _algorithm(given: str) -> tuple[str, bool]:
 
 
 def _qop(challenge: Challenge) -> str | None:
-    """The quality of protection to use: ``auth`` rather than ``auth-int``; "" where none is named, `None` for one unknown here."""
+    """The quality of protection to use, ``auth`` rather than ``auth-int``; "" where none is named, `None`: one unknown here."""
     offered = [word.strip().lower() for word in challenge.parameters.get("qop", "").split(",")]
     if not any(offered):
         return ""
