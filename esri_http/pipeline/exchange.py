@@ -51,15 +51,11 @@ def exchange(request: Request, auth: BaseEsriAuth | None, call: Call) -> Respons
 
 
 def _on_lane(request: Request, run: AuthRun, wire: ExchangeWire, fresh: bool) -> Response:
-    transport = wire.call.transport_to(request.origin)
-    wire.lane = lane = transport.lease(request, run.lane_identity, fresh=fresh)
-    try:
-        response = _until_accepted(request, run, wire)
-    except BaseException:
-        transport.lanes.give_back(lane, reusable=False)
-        raise
-    response.when_done(lambda reusable: transport.lanes.give_back(lane, reusable))
-    return response
+    def send(lane: Lane) -> Response:
+        wire.lane = lane
+        return _until_accepted(request, run, wire)
+
+    return wire.call.transport_to(request.origin).on_lane(request, run.lane_identity, send, fresh=fresh)
 
 
 def _until_accepted(request: Request, run: AuthRun, wire: ExchangeWire) -> Response:

@@ -10,7 +10,9 @@ from .der import validity
 
 if TYPE_CHECKING:
     from ..messages.request import Request
+    from ..messages.response import Response
     from ..words.settings import NetworkSettings
+    from .lanes import Lane
     from .transport import SendOptions, Transport
 
 # What `_ssl.Certificate.public_bytes` takes for DER; the name is private to the standard library.
@@ -61,14 +63,15 @@ def read_handshake(transport: Transport, request: Request, options: SendOptions)
 
     `transport`: one with settings by `without_checks`. Raises `TransportError` and its kin.
     """
-    lane = transport.lease(request, object(), fresh=True)
-    lane.pool.ConnectionCls = partial(_reading, lane.pool.ConnectionCls)  # type: ignore[assignment]
+
+    def send(lane: Lane) -> Response:
+        lane.pool.ConnectionCls = partial(_reading, lane.pool.ConnectionCls)  # type: ignore[assignment]
+        return transport.send(request, options, lane)
+
     try:
-        transport.send(request, options, lane).close()
+        transport.on_lane(request, object(), send, fresh=True).close()
     except _HandshakeDone as done:
         return done.handshake
-    finally:
-        transport.lanes.give_back(lane, reusable=False)
     raise AssertionError("a connection was there before it was made")
 
 

@@ -103,26 +103,18 @@ def _through_tunnel(transport: Transport, request: Request, route: Route, option
 
 
 def _on_lane(transport: Transport, request: Request, route: Route, options: SendOptions) -> Response:
-    identity: Any = route.signer
+    signer: Any = route.signer
+
+    def send(lane: Lane) -> Response:
+        return _forwarded(transport, request, lane.route, options, lane)
+
     for fresh in (False, True):
         try:
-            lane = transport.lease(request, identity, fresh=fresh)
-            return _on_this_lane(transport, request, lane, options)
+            return transport.on_lane(request, signer, send, fresh=fresh)
         except ConnectionPinLost:
             continue
     message = f"{redact_url(request.url)}: the proxy {route.proxy} closes the connection in the middle of every sign-in."
     raise ConnectionLostError(message, url=request.url)
-
-
-def _on_this_lane(transport: Transport, request: Request, lane: Lane, options: SendOptions) -> Response:
-    yard = transport.lanes
-    try:
-        response = _forwarded(transport, request, lane.route, options, lane)
-    except BaseException:
-        yard.give_back(lane, reusable=False)
-        raise
-    response.when_done(lambda reusable: yard.give_back(lane, reusable))
-    return response
 
 
 def _forwarded(transport: Transport, request: Request, route: Route, options: SendOptions, lane: Lane | None) -> Response:

@@ -161,10 +161,22 @@ class Transport:
                 self._lanes = self._lanes or LaneYard()
         return self._lanes
 
-    def lease(self, request: Request, identity: Hashable, *, fresh: bool = False) -> Lane:
-        """A lane for `request` and `identity`, with a new connection if it has to be `fresh`; see `LaneYard`."""
-        route = self.route(request.origin, request.headers.get("Host"))
-        return self.lanes.lease((route.origin, route.proxy, route.name, identity), route, self.network.tls, fresh=fresh)
+    def on_lane(
+        self, request: Request, identity: Hashable, send: Callable[[Lane], Response], *, fresh: bool = False
+    ) -> Response:
+        """What `send` gets over a lane for `identity`, with a new connection if it has to be `fresh`; see `LaneYard`.
+
+        The lane goes back once the answer is read.
+        """
+        route, yard = self.route(request.origin, request.headers.get("Host")), self.lanes
+        lane = yard.lease((route.origin, route.proxy, route.name, identity), route, self.network.tls, fresh=fresh)
+        try:
+            response = send(lane)
+        except BaseException:
+            yard.give_back(lane, reusable=False)
+            raise
+        response.when_done(lambda reusable: yard.give_back(lane, reusable))
+        return response
 
     def close(self) -> None:
         """Close every idle connection. Answers still being streamed keep theirs; later requests connect anew."""
