@@ -36,7 +36,7 @@ def tls_context(settings: TlsSettings) -> ssl.SSLContext:
     """
     if not isinstance(settings.verify, (bool, str)):
         return _taken_as_it_is(settings.verify, settings)
-    key = (settings, *(_stamp(path) for path in _files(settings)), *_stamps_of(settings.certificate))
+    key = (settings, *_stamps(settings))
     with _lock:
         context = _contexts.get(key)
         if context is None:
@@ -85,42 +85,33 @@ def _taken_as_it_is(context: ssl.SSLContext, settings: TlsSettings) -> ssl.SSLCo
     return context
 
 
-def _files(settings: TlsSettings) -> list[str]:
-    files = list(settings.ca_bundles)
-    if isinstance(settings.verify, str):
-        files.append(settings.verify)
-    return files
-
-
-def _stamps_of(certificate: ClientCertificate | None) -> list[tuple[object, ...]]:
-    if certificate is None or isinstance(certificate.certificate, bytes):
-        return []
-    stamps = [_stamp(certificate.certificate)]
-    if certificate.key is not None and not is_pfx(certificate.certificate):
-        try:
-            stamps.append(_stamp(certificate.key))
-        except CertificateFileError as error:
-            # Not by its name: it may be a password in the wrong place.
-            why = str(error).rpartition(": ")[2]
-            message = (
-                f"The key file that cert= names for {certificate.name} cannot be used: {why} A password is the third part:"
-                " (certificate, key or None, password)."
-            )
-            raise CertificateFileError(message, path=certificate.name) from None
+def _stamps(settings: TlsSettings) -> list[tuple[object, ...]]:
+    """What tells the files behind `settings` from their successors under the same names."""
+    certificate = settings.certificate
+    paths = [*settings.ca_bundles, settings.verify, None if certificate is None else certificate.certificate]
+    stamps = [_stamp(path) for path in paths if isinstance(path, str)]
+    if certificate is not None and certificate.key is not None and not is_pfx(certificate.certificate):
+        stamps.append(_stamp(certificate.key, key_of=certificate.name))
     return stamps
 
 
-def _stamp(path: str) -> tuple[object, ...]:
-    """What tells a file from its successor under the same name."""
+def _stamp(path: str, key_of: str | None = None) -> tuple[object, ...]:
+    """The stamp of one file; `key_of` names the certificate whose key it is."""
     try:
         status = os.stat(path)
+        if stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode):
+            return path, status.st_mtime_ns, status.st_size, status.st_ino
+        why = "it is no file"  # OpenSSL would wait for a pipe for ever, and read a device without end
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "not a valid path"
-        raise CertificateFileError(f"The certificate or CA file {path} cannot be used: {reason}.", path=path) from error
-    if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
-        # OpenSSL would wait for a pipe for ever, and read a device without end.
-        raise CertificateFileError(f"The certificate or CA file {path} cannot be used: it is no file.", path=path)
-    return path, status.st_mtime_ns, status.st_size, status.st_ino
+        why = getattr(error, "strerror", None) or "not a valid path"
+    if key_of is None:
+        raise CertificateFileError(f"The certificate or CA file {path} cannot be used: {why}.", path=path)
+    # Not by its name: it may be a password in the wrong place.
+    message = (
+        f"The key file that cert= names for {key_of} cannot be used: {why}. A password is the third part:"
+        " (certificate, key or None, password)."
+    )
+    raise CertificateFileError(message, path=key_of)
 
 
 def _build(settings: TlsSettings) -> ssl.SSLContext:
