@@ -185,10 +185,8 @@ class OAuthAuth(SiteAuth):
         if grant.redirect_uri is None and held is not None:
             grant = grant._replace(redirect_uri=held.redirect_uri)
         if grant.refresh_token is not None:
-            life = grant.refresh_token_expires_in
-            if life is None:
-                asked = self.expiration
-                life = 60.0 * (asked if asked is not None and asked > 0 else DEFAULT_MINUTES)
+            minutes = self.expiration if self.expiration is not None and self.expiration > 0 else DEFAULT_MINUTES
+            life = grant.refresh_token_expires_in or 60.0 * minutes
             self._refresh_token = RefreshToken(grant.refresh_token, self.clock.time() + life, grant.redirect_uri or OOB)
         elif held is not None:
             grant = grant._replace(refresh_token=held.value)

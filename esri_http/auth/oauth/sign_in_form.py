@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...messages.request import Request
 from ...words.errors import ArcGISLoginError, EsriHttpError, InteractionRequiredError, SignInError, TokenRequestError
@@ -125,11 +125,10 @@ class FormSignIn:
         """Raise, unless `page` is one where a built-in account can sign in."""
         if page.error_text:
             raise self._app_refused(page.error_text)
-        if page.oauth_state and not self._is_for_others(page):
+        if page.takes_passwords:
             return
-        provider = page.info.get("federationInfo")
-        name = provider.get("idpName") if isinstance(provider, dict) else None
-        if name is not None or page.info:
+        if page.info:
+            name = (page.provider or {}).get("idpName")
             what = f"only by {name!r:.100}" if isinstance(name, str) else "in another way"
             raise InteractionRequiredError(
                 f"{self._app.portal} has no sign-in for built-in accounts: people sign in there {what}. Use EsriOAuth2Auth"
@@ -143,15 +142,6 @@ class FormSignIn:
 
     def _app_refused(self, words: str) -> TokenRequestError:
         return TokenRequestError(f"{self._app.portal} refuses the app {self._app.client_id}: {words}.", error="app")
-
-    @staticmethod
-    def _is_for_others(page: Page) -> bool:
-        info: dict[str, Any] = page.info
-        return (
-            bool(info.get("customOrgLoginEnabled"))
-            and isinstance(info.get("federationInfo"), dict)
-            and page.sign_in_action is None
-        )
 
     def _sign_in_url(self, page: Page) -> SplitUrl:
         """Where the form goes: the page's own word if that stays at the portal, the usual place otherwise."""

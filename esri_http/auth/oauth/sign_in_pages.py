@@ -81,6 +81,18 @@ class Page:
         return state
 
     @property
+    def provider(self) -> dict[str, Any] | None:
+        """What the page says of the organisation's own identity provider; `None` where it has none."""
+        provider = self.info.get("federationInfo")
+        return provider if isinstance(provider, dict) else None
+
+    @property
+    def takes_passwords(self) -> bool:
+        """Whether it has a form for built-in accounts."""
+        only_others = self.info.get("customOrgLoginEnabled") and self.provider is not None and self.sign_in_action is None
+        return bool(self.oauth_state) and not only_others
+
+    @property
     def sign_in_action(self) -> str | None:
         """Where the page's own form posts user name and password to; `None` where there is no such form."""
         actions = (unescape(action) for action in _FORM_ACTION.findall(self.text))
