@@ -19,9 +19,10 @@ _LONGEST_WAIT_SECONDS = 600.0
 class _Flight:
     """One piece of work under way. `error` is what it ended with, if not with `result`."""
 
-    __slots__ = ("done", "error", "result")
+    __slots__ = ("done", "error", "result", "thread")
 
     def __init__(self) -> None:
+        self.thread = threading.get_ident()
         self.done = threading.Event()
         self.result: Any = None
         self.error: BaseException | None = None
@@ -61,7 +62,8 @@ class Flights:
     def share(self, key: Hashable, work: Callable[[], Any], wire: Wire | None, wait: bool = True) -> Any:
         """What `work()` returns, done by this thread or by another; `None` if another is at it and `wait` is false.
 
-        Raises what the work raises, and `DeadlineExceededError` when the call behind `wire` has no time to wait.
+        Raises what the work raises, `DeadlineExceededError` when the call behind `wire` has no time to wait, and
+        `TokenRequestError` where the work would wait for itself.
         """
         while True:
             with self._lock:
@@ -73,6 +75,11 @@ class Flights:
                 return self._do(key, flight, work)
             if not wait:
                 return None
+            if flight.thread == threading.get_ident():
+                raise TokenRequestError(
+                    "A token was asked for by what is to get it: a callable such as renew= or on_token= sends through the session"
+                    " that waits for it; give it a session of its own."
+                )
             _await(flight, wire)
             if not flight.was_given_up:
                 return flight.outcome()

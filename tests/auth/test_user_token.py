@@ -10,7 +10,7 @@ import pickle
 import pytest
 
 from esri_http import EsriSession, EsriUserTokenAuth
-from esri_http.words.errors import ArcGISLoginError, ConfigurationError
+from esri_http.words.errors import ArcGISLoginError, ConfigurationError, TokenRequestError
 from tests.auth.helpers import errors_in, guarded, in_threads, meanwhile, token_sent
 from tests.support.peers import Reply, json_reply
 
@@ -186,6 +186,12 @@ class TestRefused:
         with pytest.raises(OSError, match="no portal"):
             session.get(peer.url_for("/x"))
         assert session.get(peer.url_for("/x")).ok
+
+    def test_renew_that_sends_through_the_session_that_waits_for_it_is_told_so_at_once(self, peer, open_session):
+        session = open_session(EsriUserTokenAuth("dead-token", renew=lambda: session.get(peer.url_for("/token")).text), deadline=3)
+        with pytest.raises(TokenRequestError, match="give it a session of its own"):
+            session.get(peer.url_for("/x"))
+        assert [request.path for request in peer.requests] == ["/x"]
 
     def test_32_threads_renew_once(self, peer, open_session):
         calls = []
