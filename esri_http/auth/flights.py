@@ -77,8 +77,8 @@ class Flights:
                 return None
             if flight.thread == threading.get_ident():
                 raise TokenRequestError(
-                    "A token was asked for by what is to get it: a callable such as renew= or on_token= sends through the session"
-                    " that waits for it; give it a session of its own."
+                    "A token was asked for by what is to get it: a callable such as renew= or on_token= sends through the"
+                    " session that waits for it; give it a session of its own."
                 )
             _await(flight, wire)
             if not flight.was_given_up:

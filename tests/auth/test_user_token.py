@@ -188,7 +188,8 @@ class TestRefused:
         assert session.get(peer.url_for("/x")).ok
 
     def test_renew_that_sends_through_the_session_that_waits_for_it_is_told_so_at_once(self, peer, open_session):
-        session = open_session(EsriUserTokenAuth("dead-token", renew=lambda: session.get(peer.url_for("/token")).text), deadline=3)
+        auth = EsriUserTokenAuth("dead-token", renew=lambda: session.get(peer.url_for("/token")).text)
+        session = open_session(auth, deadline=3)
         with pytest.raises(TokenRequestError, match="give it a session of its own"):
             session.get(peer.url_for("/x"))
         assert [request.path for request in peer.requests] == ["/x"]
