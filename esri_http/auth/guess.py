@@ -18,7 +18,7 @@ from .handshake.handshake_errors import located
 from .web_tier.web_tier_auth import PasswordAuth
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from typing import TypeVar
 
     from ..messages.request import Request
     from ..messages.response import Response
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .web_tier.web_tier_auth import WebTierAuth
 
     _Place = tuple[Origin, str]
+    _Handler = TypeVar("_Handler", bound=PasswordAuth)
 
 log = logging.getLogger("esri_http.auth")
 
@@ -68,7 +69,7 @@ class EsriGuessAuth(PasswordAuth):
             raise ConfigurationError(f"{type(self).__name__} needs username= with the password.")
         # What was made with other credentials is told by its standing, and not used any more.
         self._choices: dict[_Place, _Choice] = {}
-        self._handlers: dict[str, WebTierAuth] = {}
+        self._handlers: dict[type, WebTierAuth] = {}
         self._choosing = Flights()
 
     def _begin(self, audience: Audience) -> AuthRun:
@@ -121,14 +122,15 @@ class EsriGuessAuth(PasswordAuth):
         remember(self._choices, _place(request), choice, _MOST_PLACES)
         return choice
 
-    def handler(self, asked: Asked, name: str, make: Callable[..., WebTierAuth], **options: Any) -> WebTierAuth:
-        """The handler of that `name`, one for all origins, made with these credentials; what one learns, all know."""
-        known = self._handlers.get(name)
+    def handler(self, asked: Asked, kind: type[_Handler], **options: Any) -> _Handler:
+        """The handler of that `kind`, one for all origins, made with these credentials; what one learns, all know."""
+        known: Any = self._handlers.get(kind)
         if known is None or known.standing is not asked.standing:
-            known = make(username=self.username, password=self._password, **options)
+            known = kind(username=self.username, password=self._password, **options)
             known.standing, known.probes = asked.standing, self.probes
-            self._handlers[name] = known
-        return known
+            self._handlers[kind] = known
+        handler: _Handler = known
+        return handler
 
     @property
     def has_password(self) -> bool:

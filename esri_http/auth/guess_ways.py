@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..words.errors import ConfigurationError
 from .challenges import challenges_of
@@ -41,13 +41,13 @@ class Asked(NamedTuple):
 def _windows(auth: EsriGuessAuth, asked: Asked) -> HandlerOrReason:
     from .handshake.windows import EsriWindowsAuth
 
-    return _by_handshake(auth.handler(asked, "windows", EsriWindowsAuth, send_cbt=auth.send_cbt), asked)
+    return _by_handshake(auth, asked, EsriWindowsAuth)
 
 
 def _kerberos(auth: EsriGuessAuth, asked: Asked) -> HandlerOrReason:
     from .handshake.kerberos import EsriKerberosAuth
 
-    return _by_handshake(auth.handler(asked, "kerberos", EsriKerberosAuth, send_cbt=auth.send_cbt), asked)
+    return _by_handshake(auth, asked, EsriKerberosAuth)
 
 
 def _ntlm(auth: EsriGuessAuth, asked: Asked) -> HandlerOrReason:
@@ -55,13 +55,13 @@ def _ntlm(auth: EsriGuessAuth, asked: Asked) -> HandlerOrReason:
 
     if not auth.has_password:
         return _NO_PASSWORD
-    taken = _by_handshake(auth.handler(asked, "ntlm", EsriHttpNtlmAuth, send_cbt=auth.send_cbt), asked)
+    taken = _by_handshake(auth, asked, EsriHttpNtlmAuth)
     if not isinstance(taken, str) and not _goes_on_with_ntlm(taken, asked):
         return "the server does not take it within Negotiate"
     return taken
 
 
-def _goes_on_with_ntlm(handler: Any, asked: Asked) -> bool:
+def _goes_on_with_ntlm(handler: HandshakeAuth, asked: Asked) -> bool:
     """Whether the server has an answer to the first message of NTLM, which says nothing of user and password.
 
     What offers Negotiate alone may do Kerberos alone; after a refusal it would be too late for another scheme.
@@ -76,16 +76,16 @@ def _goes_on_with_ntlm(handler: Any, asked: Asked) -> bool:
     return any(challenge.scheme == "negotiate" and challenge.token for challenge in challenges_of(response))
 
 
-def _by_handshake(handler: Any, asked: Asked) -> HandlerOrReason:
-    shaking: HandshakeAuth = handler
-    obstacle = shaking.obstacle(asked.host, asked.wire)
+def _by_handshake(auth: EsriGuessAuth, asked: Asked, kind: type[HandshakeAuth]) -> HandshakeAuth | str:
+    handler = auth.handler(asked, kind, send_cbt=auth.send_cbt)
+    obstacle = handler.obstacle(asked.host, asked.wire)
     if obstacle is not None:
         return str(obstacle)
-    offer = shaking.offer_among(asked.challenges, asked.host, asked.wire)
+    offer = handler.offer_among(asked.challenges, asked.host, asked.wire)
     if offer is None:
         return "the server asks for it in another form"
-    shaking.learn(asked.request.origin, offer)
-    return shaking
+    handler.learn(asked.request.origin, offer)
+    return handler
 
 
 def _digest(auth: EsriGuessAuth, asked: Asked) -> HandlerOrReason:
@@ -95,7 +95,7 @@ def _digest(auth: EsriGuessAuth, asked: Asked) -> HandlerOrReason:
     if not auth.has_password:
         return _NO_PASSWORD
     space, reason = choose_space(asked.challenges)
-    return reason if space is None else auth.handler(asked, "digest", EsriDigestAuth)
+    return reason if space is None else auth.handler(asked, EsriDigestAuth)
 
 
 def _basic(auth: EsriGuessAuth, asked: Asked) -> HandlerOrReason:
@@ -106,7 +106,7 @@ def _basic(auth: EsriGuessAuth, asked: Asked) -> HandlerOrReason:
     if asked.request.origin.scheme != "https":
         return "over http anybody on the way could read the password; use https"
     try:
-        return auth.handler(asked, "basic", EsriBasicAuth)
+        return auth.handler(asked, EsriBasicAuth)
     except ConfigurationError as error:
         return str(error)
 

@@ -43,7 +43,7 @@ class HandshakeSigner(Signer):
 
     def is_ready(self, memory: dict[str, Any] | None, once: bool) -> bool:
         """See `ProxySigner`."""
-        if memory is not None and memory.get(_SIGNED_IN) and not self._every_request:
+        if self._is_signed_in(memory):
             return True
         return self._passed and (self._offer is None or (self._offer.mechanism == KERBEROS and not once))
 
@@ -54,7 +54,7 @@ class HandshakeSigner(Signer):
         contexts = self._handler.contexts
         self.check_refusal(contexts)
         offer = self._offer
-        if offer is None or (memory and memory.get(_SIGNED_IN) and not self._every_request):
+        if offer is None or self._is_signed_in(memory):
             return None
         if memory is None and offer.mechanism == NTLM:
             raise self._several_legs("NTLM")
@@ -64,6 +64,9 @@ class HandshakeSigner(Signer):
         if memory is not None:
             memory[_CONTEXT], memory[_MADE_BY] = context, contexts
         return self._field(token, contexts)
+
+    def _is_signed_in(self, memory: dict[str, Any] | None) -> bool:
+        return bool(memory and memory.get(_SIGNED_IN)) and not self._every_request
 
     def _field(self, token: bytes | None, contexts: Any) -> str:
         spelt = "" if self._offer is None else self._offer.spelt
