@@ -33,14 +33,6 @@ class EsriNotebookAuth(InnerAuth, EsriUserTokenAuth):
         super().__init__(token, referer, auth=auth, **options)
 
 
-class _Stamp(NamedTuple):
-    """What tells that a file has changed."""
-
-    modified_ns: int
-    size: int
-    inode: int
-
-
 class _AuthFile(NamedTuple):
     """What the file says; `portals`: the private address and the public one."""
 
@@ -68,7 +60,7 @@ class EsriNotebookFileAuth(InnerAuth, HandedOverAuth):
         super().__init__(auth=auth, **options)
         self.path = _path_in_environment()
         self._holder = f"the notebook's file {self.path}"
-        self._stamp: _Stamp | None = None
+        self._stamp: tuple[int, ...] | None = None
         _read(self.path)
 
     def _ask(self) -> HandedOver:
@@ -99,13 +91,13 @@ def _path_in_environment() -> str:
     return os.path.abspath(path)
 
 
-def _stamp_of(path: str) -> _Stamp | None:
-    """The file's stamp; `None` where it cannot be seen."""
+def _stamp_of(path: str) -> tuple[int, ...] | None:
+    """What is another when the file has changed; `None` where it cannot be seen."""
     try:
         status = os.stat(path)
     except OSError:
         return None
-    return _Stamp(status.st_mtime_ns, status.st_size, status.st_ino)
+    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
 def _read(path: str) -> _AuthFile:

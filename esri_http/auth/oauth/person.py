@@ -63,8 +63,7 @@ class PersonSignIn:
         """
         proof = Proof() if with_proof else None
         if self._redirect_uri != OOB:
-            place = _loopback_place(self._redirect_uri)
-            found = self._code_from_browser(place, proof, minutes, wire)
+            found = self._code_from_browser(_loopback_in(self._redirect_uri), proof, minutes, wire)
             if found is not None:
                 code, redirect_uri = found
                 return self._app.by_code(code, redirect_uri, proof, wire)
@@ -72,12 +71,12 @@ class PersonSignIn:
         return self._app.by_code(code, OOB, proof, wire)
 
     def _code_from_browser(
-        self, place: _Place, proof: Proof | None, minutes: float | None, wire: Wire
+        self, loopback: _Loopback, proof: Proof | None, minutes: float | None, wire: Wire
     ) -> tuple[str, str] | None:
         """The code with the redirect URI that it belongs to; `None` where no browser opens."""
         state = make_state()
-        with LoopbackListener(state, place.port, place.path or "/") as listener:
-            redirect_uri = f"http://{place.host}:{listener.port}{place.path}"
+        with LoopbackListener(state, loopback.port, loopback.path or "/") as listener:
+            redirect_uri = f"http://{loopback.host}:{listener.port}{loopback.path}"
             url = self._app.authorize_url(redirect_uri, state, proof, minutes)
             _tell("Please sign in to your GIS in the web browser.", _HOW, _OPENING + url)
             if not self._opens(url):
@@ -109,7 +108,7 @@ class PersonSignIn:
             return False
 
 
-class _Place(NamedTuple):
+class _Loopback(NamedTuple):
     """Where to listen, as the redirect URI has it: `port` 0 is a free one, `path` may be empty."""
 
     host: str
@@ -117,12 +116,12 @@ class _Place(NamedTuple):
     path: str
 
 
-def _loopback_place(redirect_uri: str | None) -> _Place:
+def _loopback_in(redirect_uri: str | None) -> _Loopback:
     if redirect_uri is None:
-        return _Place(LOOPBACK_HOSTS[0], 0, "/")
+        return _Loopback(LOOPBACK_HOSTS[0], 0, "/")
     match = _LOOPBACK_URI.fullmatch(redirect_uri)
     if match is not None:
-        place = _Place(match[1], int(match[2] or 0), match[3])
+        place = _Loopback(match[1], int(match[2] or 0), match[3])
         if place.host in LOOPBACK_HOSTS and place.port <= 65535 and not set(place.path) & set("?#"):
             return place
     raise ConfigurationError(
