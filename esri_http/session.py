@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from .words.settings import NetworkSettings, ProxiesInput
 
 _UNSET: Any = object()
-# For so many it is remembered what netrc says.
+# Of how many origins the netrc entry is remembered.
 _MOST_ORIGINS = 400
 
 

@@ -11,6 +11,7 @@ import unicodedata
 from typing import IO, TYPE_CHECKING, Any
 
 from ..words.errors import ConfigurationError, InteractionRequiredError
+from ..words.redaction import json_escape
 from .wording import in_options
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 # Control characters, marks that turn the direction of writing, halves of pairs, and what no font has.
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-_DEEPEST_CODE = 0x10000
 _LONGEST_LINE = 1 << 16
 _NOBODY = "There is no terminal to ask on."
 _NOTHING = "Nothing was entered."
@@ -47,22 +47,13 @@ def pretty(value: Any) -> str:
     import json
 
     text = json.dumps(value, indent=2, ensure_ascii=False)
-    return text if text.isascii() and "\x7f" not in text else "".join(map(_escaped, text))
+    if text.isascii() and "\x7f" not in text:
+        return text
+    return "".join(json_escape(letter) if letter != "\n" and _is_unseen(letter) else letter for letter in text)
 
 
 def _is_unseen(letter: str) -> bool:
     return not letter.isprintable() and unicodedata.category(letter) in _UNSEEN
-
-
-def _escaped(letter: str) -> str:
-    """As JSON writes what cannot be seen."""
-    if letter == "\n" or not _is_unseen(letter):
-        return letter
-    code = ord(letter)
-    if code < _DEEPEST_CODE:
-        return f"\\u{code:04x}"
-    code -= _DEEPEST_CODE
-    return f"\\u{0xD800 + (code >> 10):04x}\\u{0xDC00 + (code & 0x3FF):04x}"
 
 
 def columns(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..words.redaction import json_escape
+
 
 class Properties(dict[str, Any]):
     """A JSON object whose members can also be had as attributes, all the way down. A dict otherwise.
@@ -34,7 +36,7 @@ class Properties(dict[str, Any]):
         import json
 
         text = json.dumps(self, indent=2, ensure_ascii=False, default=str)
-        return "".join(letter if letter.isprintable() or letter == "\n" else f"\\u{ord(letter):04x}" for letter in text)
+        return "".join(letter if letter.isprintable() or letter == "\n" else json_escape(letter) for letter in text)
 
 
 def _wrapped(value: Any) -> Any:

@@ -29,6 +29,12 @@ def plain(value: object, longest: int = 200) -> str:
     return shown if len(text) <= longest else shown[:-1] + "…"
 
 
+def json_escape(letter: str) -> str:
+    """`letter` as JSON writes what cannot be seen (RFC 8259 section 7)."""
+    units = letter.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
+
+
 def _without_userinfo(text: str, marks: int) -> str:
     """`text` less what stands before the host; `marks` is the number of @ in the whole URL."""
     scheme, mark, rest = text.partition("://")

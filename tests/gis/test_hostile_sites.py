@@ -49,7 +49,7 @@ def explained(gis: GIS, encoding: str = "utf-8") -> str:
 # -- what is shown ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["\x1b[31mamy\r\nroot signed in", "a\u202eb", "a\x9bb", "\ud800"])
+@pytest.mark.parametrize("name", ["\x1b[31mamy\r\nroot signed in", "a\u202eb", "a\x9bb", "\ud800", "\U000e0001"])
 def test_names_that_would_do_something_to_a_screen_are_shown_harmlessly(site: Any, name: str, caplog: Any) -> None:
     with caplog.at_level("DEBUG", "esri_http.gis"):
         gis = site({"user": {"username": name}, "currentVersion": name, "portalName": name})
