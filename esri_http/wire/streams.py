@@ -45,7 +45,7 @@ class WireStream:
         self._is_chunked: bool = raw.chunked
         self._request = request
         self._deadline = deadline
-        self._done: Callable[[bool], None] | None = None
+        self._done: tuple[Callable[[bool], None], ...] = ()
         self._ended = False
         self._reusable = True
         self._chunks: Iterator[bytes] | None = None
@@ -207,7 +207,7 @@ class WireStream:
         if self._ended:
             callback(self._reusable)
         else:
-            self._done = callback
+            self._done += (callback,)  # several where a handler sent again by itself: each exchange has a lane
 
     def _end(self, reusable: bool = True) -> None:
         self._ended = True
@@ -217,11 +217,11 @@ class WireStream:
         if not reusable:
             raw.close()
         raw.release_conn()
-        done, self._done = self._done, None
-        if done is not None:
+        callbacks, self._done = self._done, ()
+        for done in callbacks:
             done(reusable)
 
     def __del__(self) -> None:
         # An answer that nobody read or closed: its connection must not be lost to a lane for ever.
-        if getattr(self, "_done", None) is not None and not self._ended:
+        if getattr(self, "_done", ()) and not self._ended:
             self.close()

@@ -385,3 +385,22 @@ def test_a_server_that_cannot_be_reached_leaves_no_lane_behind(bound: Any) -> No
         with pytest.raises(EsriHttpError):
             session.get(peer.url)
         assert leased_lanes(session) == idle_lanes(session) == 0
+
+
+@pytest.mark.parametrize("end", ["read", "close"])
+def test_a_handler_that_sends_the_request_again_by_itself_gives_both_lanes_back(bound: Any, end: str) -> None:
+    def again(response: Any, **_: Any) -> Any:
+        return response.connection.send(response.request.copy())
+
+    def callable_auth(request: Any) -> Any:
+        request.register_hook("response", again)
+        return request
+
+    _server, peer = bound()
+    with EsriSession(auth=BoundAuth("amy") + callable_auth) as session:
+        response = session.get(peer.url + "/large", stream=True)
+        assert leased_lanes(session) == 2
+        if end == "read":
+            assert len(response.content) == 48 * 65536
+        response.close()
+        assert leased_lanes(session) == 0
