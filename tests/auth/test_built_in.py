@@ -71,7 +71,7 @@ class TestGenerateToken:
         portal.users["CORP\\ann"] = User("CORP\\ann", "anns-secret")
         assert whoami(built_in("CORP\\ann")) == "CORP\\ann"
 
-    @pytest.mark.parametrize("asked, longest, minutes", [(30, 60, 30), (None, 1e6, 20160), (600, 45, 45)])
+    @pytest.mark.parametrize("asked, longest, minutes", [(30, 60, 30), (None, 1e6, 20160), (600, 45, 45), (-1, 1e6, 20160)])
     def test_the_expiration_is_asked_for_and_what_was_granted_is_told(self, portal, built_in, whoami, asked, longest, minutes):
         portal.max_token_lifetime_minutes = longest
         auth = built_in(expiration=asked)
@@ -419,7 +419,7 @@ class TestWrongPassword:
 
 
 @pytest.mark.parametrize(
-    "options", [{"username": ""}, {"expiration": 0}, {"expiration": -5}, {"expiration": float("nan")}, {"client_id": ""}]
+    "options", [{"username": ""}, {"client_id": ""}, *({"expiration": bad} for bad in (0, -5, float("nan"), float("inf")))]
 )
 def test_settings_that_cannot_work_are_refused(options):
     with pytest.raises(ConfigurationError):

@@ -104,6 +104,12 @@ def test_minutes_are_asked_for_and_expiration_says_what_was_granted(portal, open
     assert session.auth.expiration == datetime.datetime.fromtimestamp(fake_clock.time() + 20 * 60)
 
 
+@pytest.mark.parametrize("minutes, field", [(0.5, "0.5"), (60.0, "60"), (1_234_567, "1234567")])
+def test_the_minutes_are_written_in_digits(portal, open_session, amy, minutes, field):
+    open_session(amy(portal, time_out=minutes)).auth.token  # noqa: B018
+    assert portal.recorder.find("/generateToken")[0].form["expiration"] == field
+
+
 @pytest.mark.parametrize("expires", [99_999_999_999_999_999, 253_402_300_800_000, 1e15])
 def test_an_expiry_that_no_calendar_has_is_not_shown(portal, open_session, amy, expires):
     portal.faults.add("/generateToken", changed_answer(lambda answer: answer.update(expires=expires)))
@@ -112,7 +118,7 @@ def test_an_expiry_that_no_calendar_has_is_not_shown(portal, open_session, amy, 
     assert session.auth.expiration is None
 
 
-@pytest.mark.parametrize("minutes", [0, -1, "60", True, None, float("nan")])
+@pytest.mark.parametrize("minutes", [0, -1, "60", True, None, float("nan"), float("inf")])
 def test_a_time_out_that_is_no_time_is_refused(minutes):
     with pytest.raises(ConfigurationError, match="time_out"):
         EsriGenTokenAuth("https://portal.example/portal", None, "amy", "secret", time_out=minutes)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ...words.errors import ConfigurationError, TokenRequestError
 from ..tokens.generate_token import REFERER
 from ..tokens.token_answers import PolicyRefusedError
-from ..tokens.token_requests import ask_for_token
+from ..tokens.token_requests import ask_for_token, minutes_field
 from ..tokens.token_services import portal_service
 from .oauth2 import with_known_names
 from .oauth_app import OAuthApp
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("esri_http.auth")
 
-# Apps that every portal knows, in the order in which they are tried.
+# An app that every portal knows; tried where it does not know the other one.
 _FALLBACK_APP = "arcgisonline"
 
 
@@ -35,9 +35,9 @@ class EsriBuiltInAuth(OAuthAuth):
     again until `password` is set anew.
 
     `url`: any URL of the portal. `expiration`: minutes that the sign-in should last (`token_expires` says what was
-    granted); `None` for two weeks. `referer`: what the token is bound to; `None` for the session's. `client_id`: the app in
-    whose name the page is used. `verify_sign_in`: have the portal say who we are. `legacy`: send ``token=`` instead of a
-    header.
+    granted); `None` for two weeks, -1 for the longest allowed. `referer`: what the token is bound to; `None` for the
+    session's. `client_id`: the app in whose name the page is used. `verify_sign_in`: have the portal say who we are.
+    `legacy`: send ``token=`` instead of a header.
     """
 
     def __init__(
@@ -86,9 +86,9 @@ class EsriBuiltInAuth(OAuthAuth):
     def _generate(self, wire: Wire) -> Fetched:
         referer = self.referer or wire.referer or REFERER
         fields = {"username": self.username, "password": self._ask_password(), "client": "referer", "referer": referer}
-        fields["expiration"] = f"{self.expiration:g}"
+        fields["expiration"] = minutes_field(self._minutes)
         service = portal_service(self.portal).url
-        return self._remembering(lambda: ask_for_token(service, fields, referer, wire, self.clock, self.expiration))
+        return self._remembering(lambda: ask_for_token(service, fields, referer, wire, self.clock, self._minutes))
 
     def _sign_in(self, wire: Wire) -> Grant:
         try:

@@ -12,7 +12,7 @@ from ...words.redaction import redact_url
 from ..tokens.keeper import Fetched, check_token
 from ..tokens.lifetimes import number_in, sensible_life
 from ..tokens.token_answers import read_json
-from ..tokens.token_requests import form_post, hide_secrets
+from ..tokens.token_requests import form_post, hide_secrets, minutes_field
 from .pkce import Proof
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class OAuthApp:
         """Where a person signs in. `minutes`: life of the refresh token, -1 for the longest, `None` for the portal's own."""
         fields = {"client_id": self.client_id, "response_type": "code", "redirect_uri": redirect_uri, "state": state}
         if minutes is not None:
-            fields["expiration"] = f"{minutes:g}"
+            fields["expiration"] = minutes_field(minutes)
         if proof is not None:
             fields.update(code_challenge=proof.challenge, code_challenge_method="S256")
         return f"{self.url('authorize')}?{urlencode({**fields, **more})}"
@@ -89,7 +89,7 @@ class OAuthApp:
         """`client_credentials`: the app as itself."""
         fields: dict[str, Any] = {"grant_type": "client_credentials"}
         if minutes is not None:
-            fields["expiration"] = f"{minutes:g}"
+            fields["expiration"] = minutes_field(minutes)
         return self.ask(fields, wire)
 
     def ask(self, fields: dict[str, Any], wire: Wire) -> Grant:

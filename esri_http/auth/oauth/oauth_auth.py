@@ -75,7 +75,7 @@ class OAuthAuth(SiteAuth):
         self._sign_in_at(portal_service(self.portal))
         if not client_id:
             raise ConfigurationError(f"{type(self).__name__} needs client_id=.")
-        if expiration is not None and not (expiration == -1 or expiration > 0):
+        if expiration is not None and not (expiration == -1 or 0 < expiration < float("inf")):
             raise ConfigurationError("expiration= takes minutes greater than zero, or -1 for the longest that is allowed.")
         self._app = OAuthApp(self.portal, client_id, client_secret)
         self.username = username
@@ -106,6 +106,11 @@ class OAuthAuth(SiteAuth):
     def client_id(self) -> str:
         """The app's id."""
         return self._app.client_id
+
+    @property
+    def _minutes(self) -> float:
+        """How long the sign-in should last, where that has to be a number: `None` and -1 are two weeks."""
+        return DEFAULT_MINUTES if self.expiration is None or self.expiration == -1 else self.expiration
 
     @property
     def refresh_token(self) -> str | None:
@@ -185,8 +190,7 @@ class OAuthAuth(SiteAuth):
         if grant.redirect_uri is None and held is not None:
             grant = grant._replace(redirect_uri=held.redirect_uri)
         if grant.refresh_token is not None:
-            minutes = self.expiration if self.expiration is not None and self.expiration > 0 else DEFAULT_MINUTES
-            life = grant.refresh_token_expires_in or 60.0 * minutes
+            life = grant.refresh_token_expires_in or 60.0 * self._minutes
             self._refresh_token = RefreshToken(grant.refresh_token, self.clock.time() + life, grant.redirect_uri or OOB)
         elif held is not None:
             grant = grant._replace(refresh_token=held.value)

@@ -11,7 +11,7 @@ from ..flights import Flights
 from .portal_tokens import PortalTokens
 from .site_auth import SiteAuth, expires_of, usable
 from .token_auth import TokenAuth
-from .token_requests import ask_for_token
+from .token_requests import ask_for_token, minutes_field
 from .token_services import find_service
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class EsriGenTokenAuth(SiteAuth):
 
     @time_out.setter
     def time_out(self, minutes: float) -> None:
-        if isinstance(minutes, bool) or not isinstance(minutes, (int, float)) or not minutes > 0:
+        if isinstance(minutes, bool) or not isinstance(minutes, (int, float)) or not 0 < minutes < float("inf"):
             raise ConfigurationError("time_out= takes minutes greater than zero.")
         self._minutes = minutes
 
@@ -151,7 +151,7 @@ class EsriGenTokenAuth(SiteAuth):
     def _fetch(self, wire: Wire) -> Fetched:
         service = self._routes(wire).site.url
         referer = self.referer_to_send(wire) or wire.referer
-        fields: dict[str, Any] = {"expiration": f"{self._minutes:g}", "client": self.client}
+        fields: dict[str, Any] = {"expiration": minutes_field(self._minutes), "client": self.client}
         if self.username is not None:
             fields.update(username=self.username, password=self._password)
         if self.client == "referer":

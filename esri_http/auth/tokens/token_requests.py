@@ -47,6 +47,11 @@ def ask_for_token(
         raise
 
 
+def minutes_field(minutes: float) -> str:
+    """What the field ``expiration`` holds: digits, whole minutes without a fraction."""
+    return f"{minutes:.12g}"
+
+
 def hide_secrets(error: SignInError, secrets: Iterable[object]) -> None:
     """Take out of `error` what was posted, should the server have repeated it, as it is or as it is in a form or URL."""
     for secret in secrets:
