@@ -61,7 +61,8 @@ def _login(chosen: argparse.Namespace) -> None:
     name = chosen.save or decided.ways.get("profile")
     is_new = name is not None and not is_stored(name)
     _check_site(chosen, decided, is_new)
-    if not decided.anonymous and (not decided.ways or (is_new and decided.ways.keys() <= {"profile", "password"})):
+    says_nobody = decided.ways.keys() <= {"profile", "password"} if is_new else not decided.ways
+    if says_nobody and not decided.anonymous and not decided.is_by_host:
         decided.ways["username"] = ask("User name: ", _NOBODY_TO_ASK)
     if chosen.save:
         decided.ways["profile"] = chosen.save

@@ -109,7 +109,16 @@ class SignIn:
     @property
     def needs_site(self) -> bool:
         """Whether the site has to be asked how to sign in; not for a token, or a certificate for the URL's own site."""
-        return bool(self.ways) and not {"token", "api_key"} & self.ways.keys() and not self._is_certificate_alone
+        if not self.ways:
+            return not self.anonymous and self.is_by_host
+        return not {"token", "api_key"} & self.ways.keys() and not self._is_certificate_alone
+
+    @property
+    def is_by_host(self) -> bool:
+        """Whether the portal is one that ArcGIS Pro, or the hosted notebook, is signed in at."""
+        from ..survey.addresses import read_address
+
+        return self.portal is not None and read_address(self.portal).root is None
 
     @property
     def _is_certificate_alone(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +18,7 @@ from tests.support.peers import HandlerPeer, json_reply
 from tests.support.pfx import pfx
 from tests.support.proxies import ProxyPeer
 
-from .support import Terminal, run
+from .support import ROOT, Terminal, run
 
 Peers = Callable[..., HandlerPeer]
 COUNT = ("-F", "where=1=1", "-F", "returnCountOnly=true")
@@ -174,6 +175,19 @@ def test_a_client_certificate_is_shown(handler_peer: Peers, ca: CertificateAutho
     assert len(peer.requests) == 1
     assert run("get", peer.url, "--cert", amy.combined_file).status == 0
     assert run("get", peer.url).status == 5
+
+
+def test_arcgis_pro_signs_in_where_it_is_named_as_the_portal(portal: EmbeddedPortal, tmp_path: Path) -> None:
+    said = {"token": portal.issue_token("amy", referer="http"), "referer": "http"}
+    arcpy = f"def GetActivePortalURL(): return {portal.portal_url!r}\ndef GetSigninToken(): return {said!r}\n"
+    (tmp_path / "arcpy.py").write_text(arcpy)
+    env = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(tmp_path)])}
+    for arguments in (("login", "pro"), ("whoami", "--portal", "Pro")):
+        done = run(*arguments, env=env)
+        assert (done.status, done.err) == (0, "")
+        assert "amy (Amy Adams, org_user)" in done.out
+    counted(portal, "--portal", "pro", env=env)
+    counted(portal, env={**env, "ESRI_HTTP_PORTAL": "pro"})
 
 
 def test_the_password_of_a_client_certificate_is_asked_for(
