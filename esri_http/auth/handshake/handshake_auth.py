@@ -121,6 +121,8 @@ class HandshakeAuth(PasswordAuth):
 class HandshakeRun(PasswordRun):
     """One request with a handshake before it, or none where its lane is signed in."""
 
+    _request: Request  # as it came, before anything was held back
+
     def __init__(self, handler: HandshakeAuth) -> None:
         super().__init__(handler)
         self._handler = handler
@@ -134,7 +136,6 @@ class HandshakeRun(PasswordRun):
         self._told: SignInError | None = None
         self._tokens_made = 0
         self._restarted = 0
-        self._request: Request | None = None
         self._held_back = False
 
     # -- on the way out ----------------------------------------------------------------------------------------------
@@ -206,7 +207,7 @@ class HandshakeRun(PasswordRun):
         if not challenges or (self._leg is _Leg.BARE and self._restarted > 1):
             return ACCEPT
         if not self._held_back:
-            self._learn(closed=True)
+            self._handler.probes.learn(self._request, closed=True)
         host = self._host(request, wire)
         with located(request, self.standing):
             offer = self._handler.offer_among(challenges, host, wire)
@@ -216,10 +217,6 @@ class HandshakeRun(PasswordRun):
         self._begin_anew(wire, offer)
         return REPLAY
 
-    def _learn(self, closed: bool) -> None:
-        if self._request is not None:
-            self._handler.probes.learn(self._request, closed)
-
     def _begin_anew(self, wire: Wire, offer: Offer | None) -> None:
         wire.memory.clear()
         self._restarted += self._leg is not _Leg.ASK
@@ -228,7 +225,7 @@ class HandshakeRun(PasswordRun):
     def _let_in(self, request: Request, response: Response, wire: Wire) -> Answer:
         """The server has nothing against the request, or nothing that a sign-in could change."""
         if self._held_back:
-            self._learn(closed=False)
+            self._handler.probes.learn(self._request, closed=False)
             self._leg = _Leg.BARE  # no handshake is wanted; now as the caller wants it sent
             if self._offer is not None and self._context is not None and not self._context.used_ntlm:
                 # Windows took Kerberos, whose first token is all that is needed; it goes along with the body.
@@ -274,8 +271,10 @@ class HandshakeRun(PasswordRun):
             if self._next:
                 self._leg = _Leg.NEXT
                 return REPLAY
-        if not self._restarted and request.replayable and self._may_work_anew(context, challenges):
-            self._begin_anew(wire, self._offer)
+        asked = any(one.scheme == offer.scheme for one in challenges)
+        # Perhaps it is the token that is refused, not the user: it was seen before, or in a scheme that is not asked for.
+        if not self._restarted and request.replayable and (self._tokens_made > 1 or not context.used_ntlm or not asked):
+            self._begin_anew(wire, offer if asked else None)
             return REPLAY
         raise self._told or self._refusal(request, response, context, wire)
 
@@ -287,14 +286,6 @@ class HandshakeRun(PasswordRun):
         if self._leg is _Leg.FIRST:
             return not_continued(request)
         return self.standing.refused(request, password_refused(who))
-
-    def _may_work_anew(self, context: SecurityContext, challenges: list[Challenge]) -> bool:
-        """Whether it may be the token that is refused (seen before, or in a scheme that is not asked for), not the user."""
-        assert self._offer is not None
-        asked = any(one.scheme == self._offer.scheme for one in challenges)
-        if not asked:
-            self._offer = None
-        return self._tokens_made > 1 or not context.used_ntlm or not asked
 
 
 class _Leg:
