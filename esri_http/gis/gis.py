@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from .. import env
 from ..auth.sites import online_environment
-from ..words.errors import ArcGISLoginError, ConfigurationError, EsriHttpError, InteractionRequiredError, SignInError
+from ..words.errors import (
+    ArcGISLoginError,
+    CertificateFileError,
+    ConfigurationError,
+    EsriHttpError,
+    InteractionRequiredError,
+    SignInError,
+)
 from ..words.forks import ProcessLock
 from ..words.redaction import plain
 from ..words.urls import split_url
@@ -273,6 +280,11 @@ def _by_profile(profile: Profile) -> SignedIn:
         if profile.secret_problem is None:
             raise
         raise InteractionRequiredError(f"{error} {profile.secret_problem}", url=error.url) from error
+    except CertificateFileError as error:
+        if profile.secret_problem is None or not error.needs_password:
+            raise
+        message = f"{error} {profile.secret_problem}"
+        raise CertificateFileError(message, path=error.path, needs_password=True) from error
     try:
         profile.keep(signed_in)
     except BaseException:

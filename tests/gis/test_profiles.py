@@ -12,6 +12,7 @@ import pytest
 
 from esri_http import (
     ArcGISLoginError,
+    CertificateFileError,
     ConfigurationError,
     EsriSession,
     InteractionRequiredError,
@@ -190,6 +191,9 @@ def test_the_password_of_a_certificate_that_was_typed_is_kept(
     with_vault(portal.portal_url, profile="x", prompt=lambda text: prompts.append(text) or "the-keys-secret", **given)
     assert (secret_of(vault, "x"), len(prompts)) == ("the-keys-secret", 1)
     assert with_vault(None, profile="x").users.me.username == "amy"
+    vault.locked = True
+    with pytest.raises(CertificateFileError, match=r"no password was given\. The vault is locked\."):
+        with_vault(None, profile="x", prompt=lambda text: "")
 
 
 def test_where_the_store_cannot_be_asked_a_person_is_and_else_told_why(
