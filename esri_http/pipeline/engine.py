@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..wire.retries import make_retry, without_repetition
 from ..wire.transport import SendOptions, Timeouts, Transport
+from ..words.bounded import remember
 from ..words.clock import Clock, Deadline
 from .call import Call
 from .redirects import follow
@@ -80,11 +81,8 @@ class Engine:
         with self._lock:
             signer = self._signers.get(proxy)
             if signer is None:
-                if len(self._signers) >= _MOST_SIGNERS:
-                    self._signers = {}
-                signer = self._signers[proxy] = proxy_signer(
-                    proxy.url, proxy.host, proxy.username, proxy.password, self._proxy_auth
-                )
+                signer = proxy_signer(proxy.url, proxy.host, proxy.username, proxy.password, self._proxy_auth)
+                remember(self._signers, proxy, signer, _MOST_SIGNERS)
             return signer
 
     def options(
@@ -93,9 +91,8 @@ class Engine:
         """How one call is sent; `timeout` and `deadline` in seconds; `stream` and `ahead` as for `SendOptions`."""
         timeouts = self._timeouts.get(timeout)
         if timeouts is None:
-            if len(self._timeouts) >= _MOST_TIMEOUTS:
-                self._timeouts = {}
-            timeouts = self._timeouts[timeout] = Timeouts(*timeout)
+            timeouts = Timeouts(*timeout)
+            remember(self._timeouts, timeout, timeouts, _MOST_TIMEOUTS)
         return SendOptions(self._retry, timeouts, Deadline(deadline, self._clock), stream, ahead)
 
     def call(self, transport: Transport, options: SendOptions, own: Origin, session: CallDefaults) -> Call:
