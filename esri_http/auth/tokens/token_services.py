@@ -26,35 +26,24 @@ _PORTAL_PAGE = re.compile(r"/(?:sharing|home|portaladmin)(?=/|\Z)", re.IGNORECAS
 class TokenService:
     """Where a site's tokens come from (`url`), and which site that is (`root`).
 
-    `server` is the federated server that a portal's service was asked for, or `None`. `origins` are further origins of
-    the same site: a stand-alone server often has its token service on another port. `own_roots` are all addresses of the
-    site: `root`, and `others` under which it is known, too.
+    `own_roots` are all addresses of the site: `root`, and `others` under which it is known, too. `origins` are the origins of
+    these and of `url`: a stand-alone server often has its token service on another port. `server` is the federated server
+    that a portal's service was asked for, or `None`.
     """
 
     __slots__ = ("is_portal", "origins", "own_roots", "root", "server", "url")
 
-    def __init__(
-        self,
-        url: SplitUrl,
-        root: Root,
-        is_portal: bool,
-        server: Root | None = None,
-        origins: frozenset[Origin] = frozenset(),
-        others: frozenset[Root] = frozenset(),
-    ) -> None:
+    def __init__(self, url: SplitUrl, root: Root, is_portal: bool, others: frozenset[Root] = frozenset()) -> None:
         self.url = url
         self.root = root
         self.is_portal = is_portal
-        self.server = server
         self.own_roots = others | {root}
-        self.origins = origins | {url.origin} | {own.origin for own in self.own_roots}
+        self.origins = {url.origin, *(own.origin for own in self.own_roots)}
+        self.server: Root | None = None
 
     def root_of(self, origin: Origin, path: str) -> Root | None:
         """That address of the site that a URL lies inside; `None` where it lies elsewhere."""
-        for own in self.own_roots:
-            if own.holds(origin, path):
-                return own
-        return None
+        return next((own for own in self.own_roots if own.holds(origin, path)), None)
 
 
 def find_service(url: str, wire: Wire, portal: Root | None = None) -> TokenService:
@@ -63,27 +52,27 @@ def find_service(url: str, wire: Wire, portal: Root | None = None) -> TokenServi
     `portal`: the portal that the credentials are for; `None` where they are for the very site that `url` names. Raises
     `SignInError` where the site has no token service, or names one that the credentials may not go to.
     """
-    split = split_url(url)
+    service = _service_at(split_url(url), wire, portal)
+    if portal is not None and not (service.is_portal and same_portal(str(service.root), portal)):
+        raise SignInError(f"{service.root} is not the portal {portal}, which the sign-in is for.", url=str(service.root))
+    return service
+
+
+def _service_at(split: SplitUrl, wire: Wire, portal: Root | None) -> TokenService:
+    """The same by the look of the URL; where that does not tell, the site is asked."""
     path = split.path
     match = _PORTAL_SERVICE.match(path)
     if match:
-        return _checked(TokenService(split, Root(split.origin, match.group(1)), is_portal=True), portal)
+        return TokenService(split, Root(split.origin, match.group(1)), is_portal=True)
     match = _SERVER_SERVICE.match(path)
     if match:
-        return _checked(TokenService(split, Root(split.origin, match.group(1)), is_portal=False), portal)
+        return server_service(Root(split.origin, match.group(1)), split)
     match = _TOKENS_FOLDER.match(path)
     if match:
-        return _checked(server_service(Root(split.origin, match.group(1))), portal)
+        return server_service(Root(split.origin, match.group(1)))
     if _PORTAL_PAGE.search(path) and server_root(split.origin, path) is None:
-        return _checked(portal_service(portal_root(split)), portal)
-    return _checked(_ask(split, wire, portal), portal)
-
-
-def _checked(service: TokenService, portal: Root | None) -> TokenService:
-    """`service`, unless the credentials are for another portal than its own."""
-    if portal is None or (service.is_portal and same_portal(str(service.root), portal)):
-        return service
-    raise SignInError(f"{service.root} is not the portal {portal}, which the sign-in is for.", url=str(service.root))
+        return portal_service(portal_root(split))
+    return _ask(split, wire, portal)
 
 
 def portal_service(root: Root, others: frozenset[Root] = frozenset()) -> TokenService:
