@@ -177,7 +177,7 @@ class HandedOverAuth(TokenAuth):
     @property
     def token_expires(self) -> datetime.datetime | None:
         """When the token dies by what was handed over (UTC); `None` while there is none or nobody said."""
-        return self._places[0].token_expires if self._places else None
+        return next((place.token_expires for place in self._places), None)
 
     def token_for(self, url: str) -> str:
         """See `SiteAuth.token_for`."""
@@ -200,7 +200,7 @@ class HandedOverAuth(TokenAuth):
         self._places = ()
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._places[0].site.root if self._places else ''})"
+        return f"{type(self).__name__}({next((place.site.root for place in self._places), '')})"
 
 
 class _Place(SiteAuth):
