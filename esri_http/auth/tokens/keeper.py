@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from copy import copy
 from typing import TYPE_CHECKING, Any, Callable
 
 from ...words.clock import SYSTEM_CLOCK, Clock
@@ -87,6 +86,8 @@ class Token:
 
     def postponed(self, renew_at: float) -> Token:
         """The same token, to be renewed at another moment, though no later than it dies."""
+        from copy import copy
+
         twin = copy(self)
         twin.renew_at = renew_at if self.dies_at is None else min(renew_at, self.dies_at)
         return twin
