@@ -33,13 +33,10 @@ def validator_of(response: Response) -> str | None:
 
 
 def _date_is_strong(response: Response) -> bool:
-    from email.utils import parsedate_to_datetime
+    from ..messages.dates import moment_of
 
-    try:
-        changed, now = (parsedate_to_datetime(response.headers[name]) for name in ("last-modified", "date"))
-        return (now - changed).total_seconds() >= _SECONDS_APART
-    except (KeyError, ValueError, TypeError, IndexError, OverflowError):
-        return False
+    changed, now = moment_of(response, "last-modified"), moment_of(response, "date")
+    return changed is not None and now is not None and now - changed >= _SECONDS_APART
 
 
 def coded(response: Response) -> bool:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import email.utils
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from ...messages.dates import moment_of
 from ...words.errors import ArcGISLoginError, EsriHttpError, InteractionRequiredError, SignInError
 from ...words.redaction import redact_url
 from ..challenges import shown_schemes
@@ -84,8 +84,5 @@ def unproven(request: Request) -> SignInError:
 
 def skew_seconds(response: Response, clock: Clock) -> float | None:
     """How far the server's clock is ahead of ours; `None` where it does not say."""
-    try:
-        moment = email.utils.parsedate_to_datetime(response.headers.get("date") or "")
-    except (TypeError, ValueError, IndexError):
-        return None
-    return moment.timestamp() - clock.time()
+    moment = moment_of(response, "date")
+    return None if moment is None else moment - clock.time()

@@ -113,9 +113,7 @@ def lifetime_seconds(expires_at: float | None, response: Response, clock: Clock)
 
 def server_time(response: Response, clock: Clock) -> float:
     """What the server's clock says (epoch seconds); ours where it does not say."""
-    from email.utils import parsedate_to_datetime
+    from ...messages.dates import moment_of
 
-    try:
-        return parsedate_to_datetime(response.headers.get("date") or "").timestamp()
-    except (TypeError, ValueError, IndexError, OverflowError, OSError):
-        return clock.time()
+    moment = moment_of(response, "date")
+    return clock.time() if moment is None else moment
