@@ -118,8 +118,6 @@ class _Translation:
         cause = next((part for part in error.args if isinstance(part, BaseException)), None)
         if isinstance(error, urllib3_errors.IncompleteRead) or isinstance(cause, http.client.IncompleteRead):
             return ours.ConnectionLostError(f"{self.place}: the answer breaks off before its announced end.", url=self.url)
-        if isinstance(cause, ssl.SSLError):
-            return self._tls(cause)
         if isinstance(cause, OSError):
             return self._lost(cause)
         return self._garbage(cause or error)
@@ -169,8 +167,6 @@ class _Translation:
                 f"{self.place}: the certificate of {where} was not accepted: {why.rstrip('.')}. {_certificate_advice(why)}"
             )
             return ours.CertificateError(message, url=self.url, reason=why)
-        if isinstance(error, socket.timeout) or "timed out" in str(error):
-            return self._silent(error)  # type: ignore[arg-type]
         reason = _reason(error)
         advice = next((advice for word, advice in _TLS_ADVICE if word in str(reason)), "the handshake failed")
         shown = f" ({reason})" if reason else ""

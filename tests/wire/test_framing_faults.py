@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from typing import Any
 
 import pytest
@@ -59,6 +60,13 @@ class TestChunkSizes:
 
     def test_a_chunk_that_is_longer_than_its_size_is_refused(self, scripted_peer: Any) -> None:
         expect_protocol_error(scripted_peer, CHUNKED + b"3\r\nhello\r\n" + END)
+
+    def test_so_it_is_in_packed_content_and_said_once(self, scripted_peer: Any) -> None:
+        fields = {"Transfer-Encoding": "chunked", "Content-Encoding": "gzip"}
+        peer = scripted_peer([says(head_bytes(200, fields) + chunk(gzip.compress(b"x")) + b"zz\r\n"), answers_well])
+        with session() as client, pytest.raises(ProtocolError) as caught:
+            client.get(peer.url)
+        assert str(caught.value).count("GET") == 1
 
     def test_a_chunk_size_without_end_is_refused(self, scripted_peer: Any) -> None:
         expect_protocol_error(scripted_peer, [CHUNKED, *endless(b"0" * 65536)])
