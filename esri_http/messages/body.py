@@ -1,6 +1,6 @@
-"""What a request carries: pieces of bytes with, where it can be known, a length, and the word whether they can be sent twice.
+"""Bodies of requests: bytes in pieces, with a length where it is known, to be sent as often as is needed, or only once.
 
-A body is never an object with `read`: urllib3 treats such ones apart and, on a retry, sends them again empty.
+A body has no `read`: urllib3 treats what has as a file of its own, and sends it again empty on a retry.
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ class Request:
 
     @property
     def target_on_wire(self) -> str:
-        """`target` with what is secret, as it stands in the request line in the end; for proofs of it, and for no log."""
+        """`target` with the secret query, as the request line has it: for a signature of it, never for a log."""
         if not self.secret_query:
             return self.target
         return f"{self.target}{'&' if '?' in self.target else '?'}{self.secret_query}"
@@ -108,19 +108,6 @@ class Request:
     def __repr__(self) -> str:
         return f"<Request {self.method} {redact_url(self.url)}>"
 
-    def __getstate__(self) -> dict[str, Any]:
-        """What a pickle keeps: no body and no secret header, so that a pickled answer leaks nothing."""
-        return {
-            "method": self.method,
-            "origin": self.origin,
-            "target": self.target,
-            "headers": redact_headers(self.headers),
-            "body": None,
-            "fragment": self.fragment,
-            "secret_query": "",
-            "late_headers": None,
-        }
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        for name, value in state.items():
-            setattr(self, name, value)
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What a pickle keeps: no body, and nothing secret, so that a pickled answer leaks nothing."""
+        return Request, (self.method, self.origin, self.target, redact_headers(self.headers), None, self.fragment)

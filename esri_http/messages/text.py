@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 _CHARSET = re.compile(r"""charset\s*=\s*["']?([A-Za-z0-9._:-]+)""", re.IGNORECASE)
-# Ways to write Python's strings and host names; some of them slow or noisy on what strangers send.
+# Codecs for host names and for Python's own source: no charsets, and slow or noisy on hostile input.
 _NO_CHARSETS = frozenset({"idna", "punycode", "raw-unicode-escape", "unicode-escape"})
 _MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 

@@ -1,4 +1,4 @@
-"""What urllib3 raises and takes, and every difference between 1.26 and 2.x that we meet."""
+"""What urllib3 raises, and every difference between 1.26 and 2.x that we meet."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def tunnel_options(scheme: str) -> dict[str, Any]:
 
 
 def let_go(error: BaseException) -> None:
-    """Before Python 3.11 the frames behind a refused CONNECT hold the proxy's answer, and with it an open socket."""
+    """Free what the frames behind `error` hold: before Python 3.11, after a refused CONNECT, the answer and its open socket."""
     if sys.version_info < (3, 11):
         import traceback
 

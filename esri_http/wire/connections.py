@@ -1,4 +1,4 @@
-"""Our connections: urllib3's, which besides can be tied to a lane, and read with care."""
+"""urllib3's connections, which besides belong to a lane, sign in to a proxy, keep a deadline, and read with care."""
 
 from __future__ import annotations
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     TimeoutPair = tuple[Optional[float], Optional[float]]
 
 DEFAULT_STATUSES = (413, 429, 503, 500, 502, 504)
-DOCUMENTED_METHODS = ("POST", "DELETE", "GET", "HEAD", "OPTIONS", "PUT", "TRACE")
 IDEMPOTENT_METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PUT", "TRACE")
+DOCUMENTED_METHODS = ("POST", *IDEMPOTENT_METHODS)
 DEFAULT_RETRIES = 3
 DEFAULT_BACKOFF_SECONDS = 0.3
 
@@ -94,7 +94,10 @@ class TlsSettings(Value):
 
 
 class RetrySettings:
-    """How often, when and after how long a request is sent again; see `read_retries`."""
+    """How often, when and after how long a request is sent again; see `read_retries`.
+
+    `custom`: the caller's own `urllib3.util.Retry`, which then counts in place of the others.
+    """
 
     __slots__ = ("backoff_seconds", "count", "custom", "methods", "statuses")
 
