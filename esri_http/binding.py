@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING, Any
 
 from .auth.base import BaseEsriAuth
 from .words.errors import ConfigurationError
@@ -11,14 +11,13 @@ from .words.origins import Origin
 
 if TYPE_CHECKING:
     from .auth.base import Wire
-    from .pipeline.call import Call
     from .session import EsriSession
 
 _NOWHERE = Origin("https", "nowhere.invalid", 443)
 
 
 class WireOpener:
-    """Opens a wire of a session for a handler; holds the session weakly, since the session holds the handler."""
+    """Opens a wire of a session for a handler, through those to the left of it. Holds both weakly: the handler holds this."""
 
     def __init__(self, session: EsriSession, handler: BaseEsriAuth) -> None:
         self._session = weakref.ref(session)
@@ -28,7 +27,13 @@ class WireOpener:
         session, handler = self._session(), self._handler()
         if session is None or handler is None:
             raise ConfigurationError("The session that this handler belonged to is gone; give the handler to another one.")
-        return session.open_wire(handler)
+        from .pipeline.exchange import ExchangeWire
+
+        engine = session._started()
+        call = engine.call(engine.main, engine.options(session.timeout, session.deadline), _NOWHERE, session)
+        auth = session._auth or handler
+        wire, parts = ExchangeWire(call, auth, None), _parts(auth)
+        return wire.left_of(parts.index(handler)) if len(parts) > 1 and handler in parts else wire
 
 
 def bind(auth: Any, session: EsriSession) -> BaseEsriAuth:
@@ -42,15 +47,6 @@ def bind(auth: Any, session: EsriSession) -> BaseEsriAuth:
             part.bind(WireOpener(session, part))
     handler: BaseEsriAuth = auth
     return handler
-
-
-def open_wire(auth: Any, handler: BaseEsriAuth, make_call: Callable[[Origin], Call]) -> Wire:
-    """A wire through the handlers that stand to the left of `handler` in `auth`."""
-    from .pipeline.exchange import ExchangeWire
-
-    wire = ExchangeWire(make_call(_NOWHERE), auth or handler, None)
-    parts = _parts(auth or handler)
-    return wire.left_of(parts.index(handler)) if len(parts) > 1 and handler in parts else wire
 
 
 def _parts(auth: Any) -> tuple[Any, ...]:

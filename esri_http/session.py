@@ -22,7 +22,7 @@ from .words.urls import split_url
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .auth.base import BaseEsriAuth, Wire
+    from .auth.base import BaseEsriAuth
     from .messages.cookies import CookieJar
     from .messages.response import Response
     from .pipeline.adapters import Adapters
@@ -243,14 +243,6 @@ class EsriSession(TransferVerbs, Travels):
         from .binding import WireOpener
 
         return WireOpener(self, handler)
-
-    def open_wire(self, handler: BaseEsriAuth) -> Wire:
-        """A `Wire` for what `handler` sends on its own account."""
-        from .binding import open_wire
-
-        engine = self._started()
-        options = engine.options(self._timeout, self.deadline)
-        return open_wire(self._auth, handler, lambda own: engine.call(engine.main, options, own, self))
 
     def _bound(self, auth: Any) -> BaseEsriAuth:
         """Any auth object as a handler that can sign in through this session."""
