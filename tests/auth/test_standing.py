@@ -23,7 +23,7 @@ from esri_http import (
 )
 from esri_http.auth.web_tier import standing
 from esri_http.auth.web_tier.basic import basic_field
-from esri_http.words.errors import ProxyError
+from esri_http.words.errors import ConfigurationError, ProxyError
 
 from ..support.digest_server import DigestServer
 from ..support.http_messages import RecordedRequest, Reply, json_reply
@@ -321,3 +321,20 @@ def test_a_request_that_took_the_old_basic_password_does_not_send_it_as_the_new_
     with EsriSession(auth=ChangedInBetween(None, "amy", "not-the-word")) as session:
         assert [session.get(peer.url).text for _ in range(2)] == ["fine", "fine"]
     assert len(peer.requests) == 2
+
+
+@pytest.mark.parametrize("value", [None, 5, b"bytes"])
+@pytest.mark.parametrize("make", [EsriBasicAuth, EsriDigestAuth, EsriHttpNtlmAuth, EsriGuessAuth])
+def test_a_password_that_is_no_text_is_refused_and_changes_nothing(make: Any, value: Any) -> None:
+    auth = make(None, "amy", "amys-secret")
+    with pytest.raises(ConfigurationError, match="as text"):
+        auth.password = value
+    assert auth._password == "amys-secret"
+
+
+@pytest.mark.parametrize("value", [None, 5, b"bytes"])
+def test_a_proxy_password_that_is_no_text_is_refused_and_changes_nothing(value: Any) -> None:
+    auth = ProxyAuth("amy", "amys-secret")
+    with pytest.raises(ConfigurationError, match="as text"):
+        auth.password = value
+    assert auth.credentials() == ("amy", "amys-secret")

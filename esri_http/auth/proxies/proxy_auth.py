@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 BASIC, DIGEST = "basic", "digest"
 _MOST_UNDER_WAY = 200
+_AS_TEXT = "proxy_auth= takes (user name, password) as text, or a handler."
 _WAYS = "in its address, http://user:password@host:port, or by proxy_auth="
 
 
@@ -38,18 +39,20 @@ class ProxyAuth:
     schemes: tuple[str, ...] = (DIGEST, BASIC)
 
     def __init__(self, username: str, password: str) -> None:
-        if not isinstance(username, str) or not isinstance(password, str) or not username:
-            raise ConfigurationError("proxy_auth= takes (user name, password) as text, or a handler.")
+        if not isinstance(username, str) or not username:
+            raise ConfigurationError(_AS_TEXT)
         self.username = username
-        self._password = password
+        self.password = password
 
     @property
-    def password(self) -> None:
-        """Write-only."""
+    def password(self) -> Any:
+        """Write-only; reads as `None`."""
         return None
 
     @password.setter
     def password(self, password: str) -> None:
+        if not isinstance(password, str):
+            raise ConfigurationError(_AS_TEXT)
         self._password = password
 
     def credentials(self) -> tuple[str, str]:

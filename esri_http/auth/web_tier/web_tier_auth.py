@@ -114,12 +114,12 @@ class PasswordAuth(WebTierAuth):
 
     def __init__(self, session: Any = None, username: str | None = None, password: str | None = None, **options: Any) -> None:
         super().__init__(session, **options)
-        self.username = self._text("username", username)
-        self._password = self._text("password", password)
+        self.username = None if username is None else self._text("username", username)
+        self._password = None if password is None else self._text("password", password)
 
-    def _text(self, name: str, value: Any) -> Any:
-        """`value`, which has to be text, or `None`."""
-        if value is not None and not isinstance(value, str):
+    def _text(self, name: str, value: Any) -> str:
+        """`value`, which has to be text."""
+        if not isinstance(value, str):
             raise ConfigurationError(f"{type(self).__name__} takes {name}= as text, not as {type(value).__name__}.")
         return value
 
