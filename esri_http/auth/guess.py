@@ -160,7 +160,7 @@ GuessAuth = EsriGuessAuth
 
 
 class _GuessRun(AuthRun):
-    """One request: by what was chosen, or, where nothing is yet, with a body that waits until it is known what is wanted."""
+    """One request: signed in as was chosen; where nothing was chosen yet, its body waits for the server's challenge."""
 
     signs_whole = True
 

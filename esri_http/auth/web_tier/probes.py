@@ -28,9 +28,9 @@ class Probes:
     def probe(self, request: Request, is_anonymous: bool = True) -> Request:
         """A request without a body that is asked for the same sign-in as `request`, and starts nothing.
 
-        Once `request` itself was met by a challenge, that is the same without its body: it comes no further, as long as it
-        `is_anonymous`. Otherwise it is a GET: of what says something about the site, where this is an ArcGIS site, since its
-        operations can be started by GET as well.
+        Where the server is known to challenge `request`, and the probe `is_anonymous`, that is the same request without its
+        body: the challenge stops it. Otherwise it is a GET; at an ArcGIS site of ``rest/info``, since a GET of an operation
+        would start it.
         """
         if is_anonymous and self._closed.get(_place(request)):
             headers = {**without(request.headers, BODY_HEADERS), "Content-Length": "0"}

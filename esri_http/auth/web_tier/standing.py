@@ -84,8 +84,8 @@ class Standing:
     def refused(self, request: Request, why: str) -> ArcGISLoginError:
         """The error for credentials that were refused. It is remembered for the origin.
 
-        Where they were good, or not looked at, before, it may be about one resource only: then it is remembered for the path,
-        and for the origin only if they are refused once more before they are good again.
+        Where the origin has accepted them, they may only lack a right to this resource: then it is remembered for the path. A
+        second refusal in a row is remembered for the origin.
         """
         error = ArcGISLoginError(f"{redact_url(request.url)} refuses the sign-in: {why}", url=request.url, code=401)
         place = (request.origin, request.path) if request.origin in self._accepted else request.origin

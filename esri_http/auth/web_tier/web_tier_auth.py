@@ -174,7 +174,7 @@ class PasswordRun(AuthRun):
         return ACCEPT
 
     def judge(self, request: Request, response: Response, wire: Wire) -> Answer:
-        """What `on_response` is to others; the turn is over after it."""
+        """What the answer means, as for `on_response`; the turn ends after it."""
         raise NotImplementedError
 
     def on_response(self, request: Request, response: Response, wire: Wire) -> Answer:

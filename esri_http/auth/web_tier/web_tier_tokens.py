@@ -83,7 +83,7 @@ class WebTierTokens:
 
 
 class _WithoutTokens(BaseEsriAuth):
-    """The web-tier handler as what fetches its tokens goes through it: without any of these tokens."""
+    """The web-tier handler for the requests that get its tokens: without these tokens."""
 
     def __init__(self, handler: WebTierAuth) -> None:
         self._handler = handler
