@@ -56,14 +56,15 @@ def encode_fields(fields: Fields) -> str:
         return _finished_query(fields)
     parts = []
     for name, value in _each(fields):
-        key = _quoted(name if type(name) is str else _name(name))
+        name = name if type(name) is str else _name(name)
+        key = _quoted(name)
         kind = type(value)
         if kind is str:
             parts.append(f"{key}={_quoted(value)}")
         elif kind is int:
             parts.append(f"{key}={value}")
         elif value is not None:
-            parts.extend([f"{key}={_quoted(text)}" for text in _texts(key, value)])
+            parts.extend([f"{key}={_quoted(text)}" for text in _texts(name, value)])
     return "&".join(parts)
 
 

@@ -36,8 +36,8 @@ class Response:
     """
 
     __slots__ = (
-        "_content", "_encoding", "_esri_error", "_head", "_stream", "connection", "elapsed_seconds", "headers",
-        "history", "reason", "request", "status_code", "_begun",
+        "_begun", "_content", "_encoding", "_esri_error", "_head", "_stream", "connection", "elapsed_seconds", "headers",
+        "history", "reason", "request", "status_code",
     )  # fmt: skip
 
     def __init__(
@@ -138,7 +138,8 @@ class Response:
 
     def _peek_opening(self) -> bytes:
         """What tells of a streamed body whether it could be an error, and no more: the server may pause behind it."""
-        while len(self._head) < PEEK_BYTES and self._read_on(PEEK_BYTES):
+        stream = self._unread_stream(whole=True)
+        while len(self._head) < PEEK_BYTES and self._read_on(stream, PEEK_BYTES):
             first = self._head.lstrip(b" \t\r\n")[:1]
             if b"}" in self._head or (first not in _OPENING_BYTES and "callback=" not in self.request.target):
                 break
@@ -184,14 +185,14 @@ class Response:
         """The first `amount` bytes of the content, or what there is; they are still there for the reader afterwards."""
         if self._content is not None:
             return self._content[:amount]
-        self._unread_stream(whole=True)
-        while len(self._head) < amount and self._read_on(amount):
+        stream = self._unread_stream(whole=True)
+        while len(self._head) < amount and self._read_on(stream, amount):
             pass
         return self._head[:amount]
 
-    def _read_on(self, amount: int) -> bool:
+    def _read_on(self, stream: BodyStream, amount: int) -> bool:
         """Have more of the first `amount` bytes in the head; false where there is no more."""
-        piece = b"" if self._stream is None else self._stream.read(max(amount - len(self._head), _AHEAD_BYTES))
+        piece = stream.read(max(amount - len(self._head), _AHEAD_BYTES))
         self._head += piece
         return bool(piece)
 

@@ -232,8 +232,8 @@ def test_a_time_that_local_time_cannot_tell_is_refused_with_the_remedy(local_zon
 def test_a_circle_is_refused_and_the_field_named() -> None:
     circle: dict[str, Any] = {}
     circle["me"] = circle
-    with pytest.raises(InvalidRequestError, match="'geometry'"):
-        encode_fields({"geometry": circle})
+    with pytest.raises(InvalidRequestError, match="'my geometry'"):
+        encode_fields({"my geometry": circle})
 
 
 def test_finished_text_has_no_pairs() -> None:
