@@ -18,7 +18,8 @@ def main(arguments: list[str] | None = None) -> int:
 
             return run(sys.argv[1:] if arguments is None else arguments)
     except KeyboardInterrupt:
-        from .terminal import is_terminal, tell
+        from ..words.terminals import is_terminal
+        from .terminal import tell
 
         # On a terminal, behind the ^C that it shows, or behind a question.
         tell("\nInterrupted.\n" if is_terminal(sys.stderr) else "Interrupted.\n")

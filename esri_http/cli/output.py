@@ -11,7 +11,8 @@ from typing import IO, TYPE_CHECKING, NamedTuple
 from ..transfers.local import followed, local_trouble, put_in_place
 from ..words.errors import ConfigurationError, EsriHttpError, EsriHttpResponseError
 from ..words.redaction import redact_url
-from .terminal import is_terminal, pretty, shown, write
+from ..words.terminals import is_terminal
+from .terminal import pretty, shown, write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

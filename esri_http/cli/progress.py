@@ -12,7 +12,8 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
-from .terminal import is_terminal, shown, tell
+from ..words.terminals import is_terminal
+from .terminal import shown, tell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,8 +14,9 @@ from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any
 
 from ..words.errors import EsriHttpError, InteractionRequiredError, SignInError
+from ..words.terminals import is_terminal
 from ..words.urls import split_url
-from .terminal import ask_unseen, is_terminal, read_line
+from .terminal import ask_unseen, read_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from ..words.errors import ConfigurationError, InteractionRequiredError
 from ..words.redaction import json_escape
+from ..words.terminals import can_ask_unseen, is_terminal
 from .wording import in_options
 
 if TYPE_CHECKING:
@@ -25,14 +26,6 @@ _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _LONGEST_LINE = 1 << 16
 _NOBODY = "There is no terminal to ask on."
 _NOTHING = "Nothing was entered."
-
-
-def is_terminal(stream: Any) -> bool:
-    """Whether `stream` is a terminal; a program without a console has `None` for its streams."""
-    try:
-        return bool(stream.isatty())
-    except (AttributeError, ValueError):
-        return False
 
 
 def shown(text: str) -> str:
@@ -115,7 +108,7 @@ def ask(question: str, otherwise: str) -> str:
 
 def ask_unseen(question: str, otherwise: str) -> str:
     """As `ask`, for a secret: what is typed is not shown. The terminal is found also where the input is a pipe."""
-    if not _can_ask_unseen():
+    if not can_ask_unseen():
         raise InteractionRequiredError(f"{_NOBODY} {otherwise}")
     import getpass
 
@@ -143,15 +136,3 @@ def _text(read: Callable[[_T], str], what: _T) -> str:
         pass  # which has what was typed in it
     encoding = getattr(sys.stdin, "encoding", None) or "ASCII"
     raise ConfigurationError(f"What was entered is no text in {encoding}, which is what the environment (LANG) says it is in.")
-
-
-def _can_ask_unseen() -> bool:
-    if is_terminal(sys.stdin):
-        return True
-    if os.name == "nt":
-        return False
-    try:
-        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
-    except OSError:
-        return False
-    return True

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import getpass
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -185,6 +187,20 @@ def test_a_certificate_whose_password_nobody_gives_is_told_as_such(
     with pytest.raises(CertificateFileError, match="its password is wrong"):
         connect(cert_file=locked_pfx, prompt=lambda prompt: "a-wrong-one")
     assert portal.requests == []
+
+
+def test_a_program_without_a_terminal_does_not_wait_for_the_password_of_a_certificate(ca: Any, tmp_path: Any) -> None:
+    file = tmp_path / "amy.pfx"
+    file.write_bytes(pfx(ca.client("amy")))
+    program = f"from esri_http import GIS; GIS('https://gis.test/portal', cert_file={str(file)!r}, trust_env=False)"
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True) as process:
+        try:
+            assert process.wait(20) == 1  # nobody writes to its input, and nobody closes it
+        finally:
+            process.kill()
+        assert process.stderr is not None
+        assert b"it needs a password and none was given" in process.stderr.read()
 
 
 def test_a_certificate_whose_holder_the_portal_knows_needs_no_password(portal: EmbeddedPortal, connect: Any, ca: Any) -> None:
