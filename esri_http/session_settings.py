@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 class SessionSettings:
     """The settings of a session; see `EsriSession` for what they mean. Reading them is safe in any thread.
 
-    One that is set holds from the next request on, and no connection made under old network settings is used for it.
+    A new value holds from the next request on, which uses no connection that was made under other network settings.
     """
 
     def __init__(

@@ -94,9 +94,11 @@ def _seconds(text: str) -> float:
 
 
 class SignIn:
-    """A sign-in that was decided on: `ways` are the parameters of `GIS` that say who (and `integrated`, for none of them),
-    `portal` says where (`None`: at the site of the URL), `network` is what `EsriSession` and `GIS` take both. Holds secrets,
-    and shows none."""
+    """A sign-in that was decided on. Holds secrets, and shows none.
+
+    `ways`: the parameters of `GIS` that say who signs in, or `integrated`, which stands for none of them; `portal`: where
+    (`None`: at the site of the URL); `network`: options that `EsriSession` and `GIS` both take.
+    """
 
     def __init__(self, ways: dict[str, Any], portal: str | None, network: dict[str, Any], anonymous: bool) -> None:
         self.ways = ways

@@ -122,8 +122,8 @@ class _SignIn:
     def _enter(self, root: Root, is_server: bool) -> bool:
         """Have the session sign in at `root` by what was told; else only where a web tier asks for it.
 
-        `is_server`: it is no portal, so that an app of a portal has nothing to ask there yet. Whether anybody is to be
-        signed in.
+        Returns whether anybody is to be signed in. `is_server`: it is no portal, so an app of a portal has nothing to ask
+        there yet.
         """
         if self._given.session is not None:
             self._way = told_way(self._given, root)
