@@ -127,14 +127,6 @@ class Call:
         return type(options)(self.sign_in_retry or options.retry, options.timeouts, options.deadline, ahead=_SHORT_BYTES)
 
 
-def close_quietly(response: Response) -> None:
-    """Give an answer's connection back on the way out of an error."""
-    try:
-        response.close()
-    except EsriHttpError:
-        pass
-
-
 def keep_short(response: Response) -> None:
     """Free the connection of an answer that an error will carry: short content is read, other content dropped."""
     try:
@@ -143,4 +135,4 @@ def keep_short(response: Response) -> None:
             return
     except EsriHttpError:
         pass
-    close_quietly(response)
+    response.close()

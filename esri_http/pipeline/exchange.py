@@ -8,7 +8,7 @@ from ..auth.base import ACCEPT, BEGIN_ANEW, INERT, REPLAY, Audience, AuthRun, Ba
 from ..wire.connections import ConnectionPinLost
 from ..words.errors import BodyNotReplayableError, ConnectionLostError, SignInError
 from ..words.redaction import redact_url
-from .call import Call, close_quietly
+from .call import Call
 
 if TYPE_CHECKING:
     from ..auth.base import Wire
@@ -74,7 +74,7 @@ def _ask_and_send(request: Request, run: AuthRun, wire: ExchangeWire) -> Respons
         try:
             answer = run.on_response(outgoing, response, wire)
         except BaseException:
-            close_quietly(response)
+            response.close()
             raise
         if answer is ACCEPT:
             return response

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Callable, NamedTuple, TypeVar
 from ..auth.flights import fresh
 from ..auth.handshake.handshake_errors import skew_seconds
 from ..messages.request import Request
-from ..pipeline.call import Call, close_quietly
+from ..pipeline.call import Call
 from ..pipeline.jars import JarHolder
 from ..pipeline.redirects import next_request
 from ..wire.certificate_chain import Handshake, read_handshake, without_checks
@@ -85,7 +85,7 @@ class Asker:
             try:
                 result, words = read(response)
             finally:
-                close_quietly(response)
+                response.close()
         except EsriHttpError as caught:
             words, error = str(caught), fresh(caught)
         seconds = self.clock.monotonic() - began
@@ -117,7 +117,7 @@ class Asker:
                 if len(step.redirects) > _MOST_REDIRECTS:
                     raise TooManyRedirectsError(f"It redirects on and on, at last to {step.redirects[-1]}.")
             except RedirectError:
-                close_quietly(response)
+                response.close()
                 raise
             response.discard()
             step.request = following
