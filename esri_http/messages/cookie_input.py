@@ -12,6 +12,7 @@ from .set_cookie import LONGEST_COOKIE
 # Names with values, pairs, cookie objects, or a jar (whatever has `set_cookie`).
 CookieInput = Union[Mapping[str, Any], Iterable[Any], None]
 
+_PARTS_OF_A_COOKIE = ("name", "value", "domain", "path", "secure", "expires")
 _BAD_NAME = re.compile(r"[\x00-\x08\x0a-\x1f\x7f=;]")
 _BAD_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f;]")
 
@@ -33,6 +34,14 @@ def checked_pair(name: object, value: object) -> tuple[str, str]:
             f"The cookie {name:.80} is longer than {LONGEST_COOKIE} characters; servers would not take it."
         )
     return name, value
+
+
+def check_scope(name: str, domain: object, path: object, expires: object) -> None:
+    """Raise `InvalidHeaderError` where the cookie `name` has attributes by which no jar can keep it."""
+    if any(text is not None and not isinstance(text, str) for text in (domain, path)):
+        raise InvalidHeaderError(f"The domain and the path of the cookie {name:.80} are text.")
+    if expires is not None and not isinstance(expires, (int, float)):
+        raise InvalidHeaderError(f"The cookie {name:.80} expires at a number of seconds since the epoch, or never (None).")
 
 
 def _fits_latin_1(text: str) -> bool:
@@ -57,4 +66,4 @@ def cookie_items(source: CookieInput) -> list[Any]:
 
 
 def _is_pair_or_cookie(item: object) -> bool:
-    return len(item) == 2 if isinstance(item, tuple) else hasattr(item, "name") and hasattr(item, "value")
+    return len(item) == 2 if isinstance(item, tuple) else all(hasattr(item, part) for part in _PARTS_OF_A_COOKIE)

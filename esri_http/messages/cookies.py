@@ -12,7 +12,7 @@ from typing import Any
 
 from ..words.clock import SYSTEM_CLOCK, Clock
 from ..words.origins import Origin
-from .cookie_input import CookieInput, checked_pair, cookie_items
+from .cookie_input import CookieInput, check_scope, checked_pair, cookie_items
 from .set_cookie import Cookie, cookie_from_line, has_no_subdomains, is_address, path_matches
 
 __all__ = ["Cookie", "CookieInput", "CookieJar", "jar_from", "response_cookies"]
@@ -176,17 +176,19 @@ class CookieJar:
         With a `domain` it goes to that host and the hosts below it; without one to every server that the caller asks.
         `expires` is in seconds since the epoch. Raises `InvalidHeaderError` for what cannot stand in a `Cookie` header.
         """
-        plain = _plain_domain(domain or "")
         if value is None:
             self.clear(domain, path if domain else None, name)
             return
         name, value = checked_pair(name, value)
+        check_scope(name, domain, path, expires)
+        plain = _plain_domain(domain or "")
         host_only = not plain or has_no_subdomains(plain)
         self._add(Cookie(name, value, domain=plain, path=path or "/", secure=secure, expires=expires, host_only=host_only))
 
     def set_cookie(self, cookie: Any) -> None:
         """Take in a copy of one cookie object: ours, or one of the standard library's."""
         name, value = checked_pair(cookie.name, "" if cookie.value is None else cookie.value)
+        check_scope(name, cookie.domain, cookie.path, cookie.expires)
         domain = _plain_domain(cookie.domain or "")
         host_only = getattr(cookie, "host_only", not getattr(cookie, "domain_specified", True)) or not domain
         self._add(

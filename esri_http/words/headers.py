@@ -150,7 +150,7 @@ def merge(defaults: dict[str, str], extra: HeaderInput) -> dict[str, str]:
     merged._items = {name.lower(): (name, value) for name, value in defaults.items()}
     for name, value in pairs(extra):
         if value is None:
-            merged._items.pop(name.lower(), None)
+            merged._items.pop(str(name).lower(), None)
         else:
             merged[name] = value
     return merged.plain()

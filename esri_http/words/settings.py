@@ -164,7 +164,7 @@ def read_retries(retries: Any, backoff_factor: Any = None, statuses: Any = None,
             frozenset(method.upper() for method in methods),
             custom,
         )
-    except (TypeError, ValueError, AttributeError):
+    except (TypeError, ValueError, OverflowError, AttributeError):
         message = "status_to_retry= takes HTTP statuses such as (429, 503), method_whitelist= methods such as ('GET', 'POST')."
         raise ConfigurationError(message) from None
 
@@ -299,7 +299,7 @@ def read_proxies(proxies: Any) -> tuple[tuple[str, str | None], ...]:
             raise ConfigurationError("proxies= maps a scheme or scheme://host to the URL of a proxy, or to None for none.")
         if not re.fullmatch(_PROXY_KEY, key):
             raise ConfigurationError(f"{redact_url(key)} in proxies= is none of http, https, all, https://one.host, no_proxy.")
-    return tuple(sorted((key.lower().rstrip("/"), value or None) for key, value in proxies.items()))
+    return tuple(sorted({key.lower().rstrip("/"): value or None for key, value in proxies.items()}.items()))
 
 
 def _text_path(path: Any) -> str:

@@ -8,6 +8,7 @@ import pickle
 import threading
 import time
 import urllib.request
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -536,10 +537,24 @@ def test_a_name_that_would_change_the_header_is_refused(name: Any) -> None:
             attempt()
 
 
-@pytest.mark.parametrize("source", ["a=1; b=2", b"a=1", 5, [("a", "b", "c")], ["ab"], [None]])
+@pytest.mark.parametrize(
+    "source", ["a=1; b=2", b"a=1", 5, [("a", "b", "c")], ["ab"], [None], [SimpleNamespace(name="a", value="b")]]
+)
 def test_what_is_no_set_of_cookies_is_refused(source: Any) -> None:
     with pytest.raises(InvalidHeaderError, match="cookies="):
         jar_from(source)
+
+
+@pytest.mark.parametrize(
+    "attributes", [{"domain": 5}, {"domain": b"gis.test"}, {"path": 5}, {"path": ["/"]}, {"expires": "tomorrow"}], ids=repr
+)
+def test_attributes_that_no_jar_can_keep_are_refused(attributes: Any) -> None:
+    jar = CookieJar()
+    with pytest.raises(InvalidHeaderError, match="cookie a"):
+        jar.set("a", "s3cret", **attributes)
+    with pytest.raises(InvalidHeaderError, match="cookie a"):
+        jar.update([Cookie("a", "s3cret", **attributes)])
+    assert sent_to(jar, HTTPS) == ""
 
 
 @pytest.mark.parametrize("source", [None, {}, [], {"gone": None}])

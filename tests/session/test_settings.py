@@ -135,7 +135,7 @@ NAN, INFINITE = float("nan"), float("inf")
         *[{"deadline": value} for value in (0, -1, "5", True, NAN, INFINITE)],
         *[{"retries": value} for value in (-1, 1.5, "3", True)],
         *[{"backoff_factor": value} for value in (-0.1, "1", True, NAN)],
-        *[{"status_to_retry": value} for value in (503, "503", "abc", ("x",), [None])],
+        *[{"status_to_retry": value} for value in (503, "503", "abc", ("x",), [None], [INFINITE])],
         *[{"method_whitelist": value} for value in (1, "GET", (1,), [None])],
         *[{"max_url_length": value} for value in (0, -1, "2000", True, 1.5)],
         *[{"verify_cert": value} for value in (1, 0, 1.0, [], b"x", object)],
@@ -157,6 +157,11 @@ def test_a_value_that_cannot_work_is_refused_at_once(keywords: dict[str, Any]) -
     (name,) = keywords
     assert f"{name}=" in str(caught.value) or name in ("proxies", "cert", "ca_bundles", "verify_cert")
     assert "s3cret" not in str(caught.value)
+
+
+def test_a_proxy_that_is_named_twice_is_the_last_one_that_was_named() -> None:
+    with EsriSession(proxies={"HTTP": None, "http": "http://p.example:1"}) as session:
+        assert session.proxies == {"http": "http://p.example:1"}
 
 
 @pytest.mark.parametrize("headers", [{"X": "a\r\nb"}, {"a b": "c"}, {"X": 5}, {"X": "\u20ac"}])

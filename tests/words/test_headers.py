@@ -156,6 +156,7 @@ def test_a_copy_is_independent() -> None:
 def test_a_value_of_none_removes_a_default() -> None:
     assert merge({"Accept": "*/*", "Referer": "http"}, {"REFERER": None, "x-one": "1"}) == {"Accept": "*/*", "x-one": "1"}
     assert Headers({"A": None}) == {}
+    assert merge({"A": "1"}, {5: None}) == {"A": "1"}  # type: ignore[dict-item]
 
 
 def test_merging_leaves_both_sides_alone() -> None:
