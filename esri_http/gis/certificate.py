@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Callable
 from ..auth.oauth.person import ask_password
 from ..words.errors import CertificateFileError, InteractionRequiredError
 from ..words.settings import ClientCertificate
-from ..words.terminals import can_ask_unseen
+from ..words.terminals import can_getpass_ask
 
 if TYPE_CHECKING:
     from ..session import EsriSession
@@ -28,7 +28,7 @@ def unlock_certificate(session: EsriSession, prompt: Callable[[str], Any] | None
         if not error.needs_password:
             raise
         locked = error
-    if prompt is None and not _can_ask():
+    if prompt is None and not can_getpass_ask():
         raise locked
     try:
         password = ask_password(f"Enter password for the certificate {certificate.name}: ", prompt)
@@ -37,9 +37,3 @@ def unlock_certificate(session: EsriSession, prompt: Callable[[str], Any] | None
     session.cert = ClientCertificate(certificate.certificate, certificate.key, password)
     return password
 
-
-def _can_ask() -> bool:
-    """Whether `getpass` shows nothing and waits for nobody: on a terminal, or in a notebook, which has one of its own."""
-    import getpass
-
-    return can_ask_unseen() or getpass.getpass.__module__ != getpass.__name__

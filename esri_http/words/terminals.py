@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from typing import Any
@@ -26,3 +27,18 @@ def can_ask_unseen() -> bool:
     except OSError:
         return False
     return True
+
+
+def can_getpass_ask() -> bool:
+    """Whether `getpass.getpass` asks a person: on a terminal, or in the console of an IDE or notebook.
+
+    Such a console is no terminal, but has put something of its own in place of `sys.stdin` or of `getpass.getpass`. On a bare
+    pipe or file, `getpass` would take for a password what is not meant as one, or wait for ever.
+    """
+    if sys.stdin is None or getattr(sys.stdin, "closed", False):  # on Windows the prompt would then wait for ever
+        return False
+    if can_ask_unseen() or not isinstance(sys.stdin, io.TextIOWrapper):
+        return True
+    import getpass
+
+    return getattr(getpass.getpass, "__module__", None) != getpass.__name__

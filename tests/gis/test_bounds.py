@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import getpass
+import os
 import subprocess
 import sys
+import traceback
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +17,7 @@ from esri_http import (
     ArcGISLoginError,
     BaseEsriAuth,
     CertificateFileError,
+    ConfigurationError,
     EsriSession,
     NoTokenError,
     SignInError,
@@ -189,18 +193,73 @@ def test_a_certificate_whose_password_nobody_gives_is_told_as_such(
     assert portal.requests == []
 
 
+def run_without_terminal(program: str, given: Any, *arguments: str) -> tuple[int, str]:
+    """Run the Python `program` without a terminal, with `given` as its input; its status, and what it wrote."""
+    command = [sys.executable, "-c", program, *arguments]
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    options: dict[str, Any] = {"stdin": given, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "env": env}
+    with subprocess.Popen(command, start_new_session=True, text=True, **options) as process:
+        try:
+            status = process.wait(20)  # nobody writes to its input, and nobody closes it
+        finally:
+            process.kill()
+        assert process.stdout is not None
+        return status, process.stdout.read()
+
+
 def test_a_program_without_a_terminal_does_not_wait_for_the_password_of_a_certificate(ca: Any, tmp_path: Any) -> None:
     file = tmp_path / "amy.pfx"
     file.write_bytes(pfx(ca.client("amy")))
     program = f"from esri_http import GIS; GIS('https://gis.test/portal', cert_file={str(file)!r}, trust_env=False)"
-    command = [sys.executable, "-c", program]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True) as process:
-        try:
-            assert process.wait(20) == 1  # nobody writes to its input, and nobody closes it
-        finally:
-            process.kill()
-        assert process.stderr is not None
-        assert b"it needs a password and none was given" in process.stderr.read()
+    status, told = run_without_terminal(program, subprocess.PIPE)
+    assert status == 1
+    assert "it needs a password and none was given" in told
+
+
+AS_AMY = "import sys; from esri_http import GIS; print(GIS(sys.argv[1], 'amy').users.me.username)"
+BY_CODE = "import sys; from esri_http import GIS; GIS(sys.argv[1], client_id='an-app', open_browser=lambda url: True)"
+
+
+@pytest.mark.parametrize("program", [AS_AMY, BY_CODE], ids=["a password", "a code"])
+@pytest.mark.parametrize("given", ["a pipe", "a file"])
+def test_a_program_without_a_terminal_does_not_wait_for_an_answer(
+    portal: EmbeddedPortal, tmp_path: Path, program: str, given: str
+) -> None:
+    (tmp_path / "data").write_text("amys-secret\n")  # which is not meant as a password
+    with open(tmp_path / "data") as data:
+        status, told = run_without_terminal(program, data if given == "a file" else subprocess.PIPE, portal.portal_url)
+    assert status == 1
+    assert "nobody to ask" in told.splitlines()[-1]
+    assert portal.count(method="POST") == 0
+
+
+REPLACED = {
+    "input": "class Console:\n    def readline(self): return 'amys-secret\\n'\nsys.stdin = Console()",
+    "getpass": "import getpass\ngetpass.getpass = lambda prompt: 'amys-secret'",
+}
+
+
+@pytest.mark.parametrize("console", REPLACED.values(), ids=REPLACED)
+def test_the_console_of_an_ide_or_notebook_asks_though_it_is_no_terminal(portal: EmbeddedPortal, console: str) -> None:
+    program = f"import sys\n{console}\n{AS_AMY}"
+    status, told = run_without_terminal(program, subprocess.PIPE, portal.portal_url)
+    assert (status, told.splitlines()[-1]) == (0, "amy")
+
+
+@pytest.mark.parametrize("answer", [b"amys-secret", 12345678, UnicodeDecodeError("utf-8", b"amys-secret\xff", 11, 12, "bad")])
+def test_what_is_entered_has_to_be_text_and_is_not_shown(portal: EmbeddedPortal, connect: Any, answer: Any) -> None:
+    def ask(prompt: str) -> Any:
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    for how in ({"username": "amy"}, {"client_id": "an-app", "open_browser": lambda url: True}):
+        with pytest.raises(ConfigurationError, match="What was entered is no text") as caught:
+            connect(**how, prompt=ask)
+        shown = "".join(traceback.format_exception(None, caught.value, caught.value.__traceback__))
+        assert caught.value.__context__ is None
+        assert "12345678" not in shown
+    assert portal.count(method="POST") == 0
 
 
 def test_a_certificate_whose_holder_the_portal_knows_needs_no_password(portal: EmbeddedPortal, connect: Any, ca: Any) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from typing import TYPE_CHECKING, Callable, NamedTuple
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 
 from ...words.clock import Deadline
 from ...words.errors import ConfigurationError, InteractionRequiredError
+from ...words.terminals import can_getpass_ask
 from .loopback import LOOPBACK_HOSTS, LoopbackListener
 from .oauth_app import OOB
 from .pkce import Proof, make_state
@@ -144,15 +145,23 @@ def _open_browser(url: str) -> bool:
 
 
 def _answer_to(prompt: str, ask: Ask | None, nobody: str) -> str:
-    """What a person answers; raises `InteractionRequiredError` with the message `nobody` where there is none."""
+    """What a person answers; raises `InteractionRequiredError` with the message `nobody` where there is none.
+
+    What is no text is a `ConfigurationError`; it does not show what was entered.
+    """
     try:
-        return (ask or _ask)(prompt) or ""
+        answer: Any = (ask or _ask)(prompt) or ""
     except (EOFError, OSError, NotImplementedError):  # the last: a notebook that runs by itself
         raise InteractionRequiredError(nobody) from None
+    except UnicodeError:  # which has what was typed in it
+        answer = None
+    if not isinstance(answer, str):
+        raise ConfigurationError("What was entered is no text. In Python, a prompt= of one's own has to give it as str.")
+    return answer
 
 
 def _ask(prompt: str) -> str:
-    if sys.stdin is None or sys.stdin.closed:  # without a console; on Windows the prompt would then wait for ever
+    if not can_getpass_ask():
         raise EOFError
     import getpass
 
