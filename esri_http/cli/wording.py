@@ -23,12 +23,12 @@ _OPTIONS = {
     "username": "--user",
 }
 _KEYWORD = re.compile(rf"\b({'|'.join(_OPTIONS)})=(?=[\s.,;:)]|\Z)")
-_FOR_PYTHON = re.compile(r" In Python,[^.]*\.")
+_FOR_PYTHON = re.compile(r" In Python,.*?\.(?=\s|\Z)", re.DOTALL)
 
 
 def in_options(text: str) -> str:
     """`text` with each keyword that is named in it, such as ``ca_bundles=``, as the option that stands for it.
 
-    Sentences that begin with "In Python," are left out.
+    Sentences that begin with "In Python," are left out, up to a full stop that ends them.
     """
     return _KEYWORD.sub(lambda found: _OPTIONS[found[1]], _FOR_PYTHON.sub("", text))

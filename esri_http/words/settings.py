@@ -31,7 +31,7 @@ LONGEST_URL = 2000
 # In `proxies=`: not a proxy, but what is reached without one.
 BYPASS_KEYS = ("no_proxy", "no")
 _CERT_FORMS = (
-    "cert= takes a PEM file with certificate and key, a pair of PEM files (certificate, key), (certificate, key or None,"
+    "In Python, cert= takes a PEM file with certificate and key, a pair of PEM files (certificate, key), (certificate, key or None,"
     " password), or a PFX: a .pfx or .p12 file, or its bytes, alone or as (file, password)."
 )
 # What sockets take: about thirty years.
@@ -175,7 +175,7 @@ def read_certificate(cert: Any) -> ClientCertificate | None:
         return cert
     parts = tuple(cert) if isinstance(cert, (tuple, list)) else (cert,)
     if not 1 <= len(parts) <= 3:
-        raise ConfigurationError(_CERT_FORMS)
+        raise ConfigurationError(f"cert= cannot have {len(parts)} parts. {_CERT_FORMS}")
     first, second, third = (*parts, None, None)[:3]
     certificate: str | bytes
     if isinstance(first, (bytes, bytearray, memoryview)):
@@ -191,7 +191,7 @@ def read_certificate(cert: Any) -> ClientCertificate | None:
     if not is_pfx(certificate):
         return ClientCertificate(certificate, _text_path(second) if second else None, _password(third))
     if second and third:
-        raise ConfigurationError(f"A PFX holds its own key: (file, password). {_CERT_FORMS}")
+        raise ConfigurationError(f"A PFX holds its own key; no other goes with it. {_CERT_FORMS}")
     return ClientCertificate(certificate, None, _password(second or third))
 
 
@@ -282,7 +282,7 @@ def read_server_hostname(names: Any) -> str | None | tuple[tuple[str, str], ...]
         return None
     pairs = names.items() if isinstance(names, dict) else (("", names),)
     if not all(isinstance(host, str) and isinstance(name, str) and re.fullmatch(_NAME, name) for host, name in pairs):
-        raise ConfigurationError("server_hostname= takes the name in the certificate, or a dict such as {'10.0.0.7': name}.")
+        raise ConfigurationError("server_hostname= takes the name in the certificate. In Python, a dict such as {'10.0.0.7': name}, too.")
     if isinstance(names, dict):
         return tuple(sorted((host.lower().strip("[]"), name.lower()) for host, name in pairs))
     return str(names).lower()

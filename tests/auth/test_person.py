@@ -201,7 +201,7 @@ def test_a_redirect_uri_that_cannot_work_is_a_clear_error_before_anything_opens(
 ) -> None:
     amy = Person(portal)
     session = open_session(amy.sign_in(portal, fake_clock, redirect_uri=redirect_uri))
-    with pytest.raises(ConfigurationError, match="redirect_uri=None .* http://127.0.0.1:PORT/PATH"):
+    with pytest.raises(ConfigurationError, match="ends at http://127.0.0.1:PORT/PATH .* redirect_uri=None"):
         session.get(f"{portal.layer_url}/query")
     assert amy.urls == []
     assert amy.prompts == []

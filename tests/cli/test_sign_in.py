@@ -146,6 +146,23 @@ def test_a_dead_end_is_told_in_options(handler_peer: Peers) -> None:
         assert not re.search(r"\w=|Python|GIS\(", done.err)
 
 
+def test_what_cannot_be_is_told_in_options(portal: EmbeddedPortal, ca: CertificateAuthority, tmp_path: Path) -> None:
+    file = str(tmp_path / "amy.pfx")
+    Path(file).write_bytes(pfx(ca.client(), "the-files-secret"))
+    at_portal = ("whoami", "--portal", portal.portal_url)
+    for options, advice in (
+        (("--client-id", "an-app", "--redirect-uri", "ftp://x"), "ends at http://127.0.0.1:PORT/PATH or "),
+        (("--user", "amy", "--server-hostname", "no name"), "--server-hostname takes the name in the certificate."),
+        (("--cert", file), "none was given (--password-stdin), or the file is damaged."),
+        (("--cert", file, "--key", file, "--password-stdin"), "A PFX holds its own key; no other goes with it."),
+    ):
+        done = run(*at_portal, *options, given=b"the-files-secret" if "--key" in options else b"")
+        assert done.status == 6
+        assert advice in done.err
+        assert not re.search(r"\w=|Python|GIS\(|None|\(file, password\)|such as \{", done.err), done.err
+    assert portal.count(method="POST") == 0
+
+
 @pytest.mark.parametrize("errors", ["strict", "surrogateescape"])
 def test_a_password_that_is_no_text_is_told_and_neither_sent_nor_shown(errors: str, portal: EmbeddedPortal) -> None:
     arguments = ("whoami", "--portal", portal.portal_url, "--user", "amy", "--password-stdin", "--debug")

@@ -126,8 +126,8 @@ def _loopback_in(redirect_uri: str | None) -> _Loopback:
         if place.host in LOOPBACK_HOSTS and place.port <= 65535 and not set(place.path) & set("?#"):
             return place
     raise ConfigurationError(
-        "A person's sign-in ends at redirect_uri=None (a free port of this machine), http://127.0.0.1:PORT/PATH,"
-        f" http://localhost:PORT/PATH, or {OOB} to paste the code; not at {redirect_uri[:200]!r}."
+        "A person's sign-in ends at http://127.0.0.1:PORT/PATH or http://localhost:PORT/PATH (without :PORT, at a free one), or"
+        f" at {OOB} to paste the code; not at {redirect_uri[:200]!r}. In Python, redirect_uri=None of a handler is a free port."
     )
 
 
