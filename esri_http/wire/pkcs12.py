@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 # Of PFX files with very long chains.
 _MOST_BYTES = 1 << 24
-_LOCKED = "it needs a password and none was given (password=), or the file is damaged. In Python, a session takes both as a pair"
+_LOCKED = "it needs a password and none was given (password=), or the file is damaged. In Python, a session takes a pair"
 _VERSION_3 = b"\x02\x01\x03"
 
 

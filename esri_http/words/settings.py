@@ -31,8 +31,8 @@ LONGEST_URL = 2000
 # In `proxies=`: not a proxy, but what is reached without one.
 BYPASS_KEYS = ("no_proxy", "no")
 _CERT_FORMS = (
-    "In Python, cert= takes a PEM file with certificate and key, a pair of PEM files (certificate, key), (certificate, key or None,"
-    " password), or a PFX: a .pfx or .p12 file, or its bytes, alone or as (file, password)."
+    "In Python, cert= takes a PEM file with certificate and key, a pair of PEM files (certificate, key), (certificate, key or"
+    " None, password), or a PFX: a .pfx or .p12 file, or its bytes, alone or as (file, password)."
 )
 # What sockets take: about thirty years.
 _LONGEST_DURATION = 1e9
@@ -282,7 +282,9 @@ def read_server_hostname(names: Any) -> str | None | tuple[tuple[str, str], ...]
         return None
     pairs = names.items() if isinstance(names, dict) else (("", names),)
     if not all(isinstance(host, str) and isinstance(name, str) and re.fullmatch(_NAME, name) for host, name in pairs):
-        raise ConfigurationError("server_hostname= takes the name in the certificate. In Python, a dict such as {'10.0.0.7': name}, too.")
+        raise ConfigurationError(
+            "server_hostname= takes the name in the certificate. In Python, it takes a dict such as {'10.0.0.7': name}, too."
+        )
     if isinstance(names, dict):
         return tuple(sorted((host.lower().strip("[]"), name.lower()) for host, name in pairs))
     return str(names).lower()
