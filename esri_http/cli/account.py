@@ -118,6 +118,7 @@ def _logout(chosen: argparse.Namespace) -> None:
     import os
 
     from ..profiles.manager import stored
+    from ..profiles.secrets import secret_in_environment, variable_of
 
     problem = f"whose? --profile NAME, or {sign_in.PROFILE}: nothing else outlives a run of this program"
     name: str = chosen.profile or os.environ.get(sign_in.PROFILE) or chosen.parser.error(problem)
@@ -127,6 +128,8 @@ def _logout(chosen: argparse.Namespace) -> None:
     finally:
         manager.set_secret(name, None)
     write(f"The profile {name} holds no secret any more{words}.\n")
+    if secret_in_environment(name) is not None:
+        write(f"The environment still has one for it: {variable_of(name)}.\n")
 
 
 def _revoke(profile: StoredProfile, network: dict[str, Any]) -> str:

@@ -180,6 +180,14 @@ def test_logout_forgets_the_password_and_leaves_the_profile(portal: EmbeddedPort
     assert run("logout").status == 2
 
 
+def test_logout_says_where_the_environment_still_has_the_secret(portal: EmbeddedPortal, home: Path) -> None:
+    save_work(portal)
+    done = run("logout", "--profile", "work", env={"ESRI_HTTP_PASSWORD_WORK": SECRET})
+    assert (done.status, SECRET in done.out + done.err) == (0, False)
+    assert done.out.splitlines()[1:] == ["The environment still has one for it: ESRI_HTTP_PASSWORD_WORK."]
+    assert json.loads((home / "keyring.json").read_text()) == {}
+
+
 def test_the_explanation_says_why_and_names_options(portal: EmbeddedPortal) -> None:
     done = run("login", portal.portal_url, "-v", env=AS_AMY)
     assert done.status == 0
