@@ -62,8 +62,8 @@ class Flights:
     def share(self, key: Hashable, work: Callable[[], Any], wire: Wire | None, wait: bool = True) -> Any:
         """What `work()` returns, done by this thread or by another; `None` if another is at it and `wait` is false.
 
-        Raises what the work raises, `DeadlineExceededError` when the call behind `wire` has no time to wait, and
-        `TokenRequestError` where the work would wait for itself.
+        Raises what the work raises, `DeadlineExceededError` when the call behind `wire` has no time to wait, or after ten
+        minutes, and `TokenRequestError` where the work would wait for itself.
         """
         while True:
             with self._lock:
@@ -107,12 +107,15 @@ def fresh(error: EsriHttpError) -> EsriHttpError:
     return rebuild(*arguments)
 
 
-def seconds_to_wait(wire: Wire | None, longest: float = _LONGEST_WAIT_SECONDS) -> float:
+def seconds_to_wait(wire: Wire | None, longest: float) -> float:
     """How long the call behind `wire` (`None`: of no call) can wait for another thread, at most `longest` seconds."""
     left = None if wire is None else wire.deadline.remaining()
     return longest if left is None else max(0.0, min(left, longest))
 
 
 def _await(flight: _Flight, wire: Wire | None) -> None:
-    if not flight.done.wait(seconds_to_wait(wire)):
-        raise DeadlineExceededError("The time for the whole call is used up; another thread is still getting the token.")
+    seconds = seconds_to_wait(wire, _LONGEST_WAIT_SECONDS)
+    if not flight.done.wait(seconds):
+        is_cut = seconds < _LONGEST_WAIT_SECONDS
+        why = "The time for the whole call is used up" if is_cut else f"It was waited for {seconds:.0f} s"
+        raise DeadlineExceededError(f"{why}; another thread is still getting the token.")

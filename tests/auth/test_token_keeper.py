@@ -8,6 +8,7 @@ import threading
 
 import pytest
 
+from esri_http.auth import flights
 from esri_http.auth.tokens.keeper import Fetched, TokenKeeper
 from esri_http.testing import faults
 from esri_http.words.clock import SYSTEM_CLOCK, Clock, Deadline
@@ -300,7 +301,11 @@ class TestThreads:
         assert died
         assert len(calls) == 2
 
-    def test_one_who_waits_waits_no_longer_than_his_own_deadline(self):
+    @pytest.mark.parametrize(
+        "deadline, says", [(0.05, "time for the whole call is used up"), (None, "was waited for 0 s"), (60, "was waited for 0 s")]
+    )
+    def test_one_who_waits_waits_no_longer_than_his_own_deadline_nor_for_ever(self, monkeypatch, deadline, says):
+        monkeypatch.setattr(flights, "_LONGEST_WAIT_SECONDS", 0.1)
         inside, go_on = threading.Event(), threading.Event()
 
         def fetch(wire):
@@ -312,8 +317,8 @@ class TestThreads:
         first = threading.Thread(target=lambda: keeper.current(StandInWire()))
         first.start()
         assert inside.wait(PATIENCE)
-        with pytest.raises(DeadlineExceededError, match="another thread is still getting"):
-            keeper.current(StandInWire(0.05))
+        with pytest.raises(DeadlineExceededError, match=f"{says}; another thread is still getting"):
+            keeper.current(StandInWire(deadline))
         go_on.set()
         first.join(PATIENCE)
         assert keeper.current(StandInWire()).value == "late"
