@@ -24,13 +24,15 @@ def read_hooks(hooks: Any) -> Callable[[Response], Any]:
 
 def _run(hooks: tuple[Callable[[Any], Any], ...], response: Response) -> Any:
     """Call the hooks in order; one that returns something replaces the response."""
-    current: Any = response
+    answers: list[Any] = [response]
     try:
         for hook in hooks:
-            replaced = hook(current)
+            replaced = hook(answers[-1])
             if replaced is not None:
-                current = replaced
+                answers.append(replaced)
     except BaseException:
-        response.close()
+        for answer in answers:
+            if hasattr(answer, "close"):  # a hook may have put anything in its place
+                answer.close()
         raise
-    return current
+    return answers[-1]

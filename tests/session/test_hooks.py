@@ -84,3 +84,20 @@ def test_an_error_in_a_hook_comes_out_as_it_is_and_frees_the_connection(peer: An
         session.get(peer.url + "/long", stream=True, hooks={"response": fails})
     peer.wait_until(lambda: not peer._open)
     session.close()
+
+
+def test_an_error_in_a_later_hook_frees_the_answer_that_an_earlier_one_put_in_the_place(peer: Any) -> None:
+    kept: list[Any] = []
+
+    def asks_again(response: Any) -> Any:
+        kept.append(session.get(peer.url + "/long", stream=True))
+        return kept[-1]
+
+    def fails(response: Any) -> None:
+        raise ZeroDivisionError
+
+    session = EsriSession()
+    with pytest.raises(ZeroDivisionError):
+        session.get(peer.url + "/b", stream=True, hooks={"response": [asks_again, asks_again, fails]})
+    peer.wait_until(lambda: not peer._open)
+    session.close()
