@@ -57,11 +57,25 @@ def test_the_signature_is_the_peers_with_the_session_first() -> None:
 
 @pytest.mark.parametrize(
     "username, password, says",
-    [("", "secret", "needs username"), (None, "secret", "needs username"), ("amy", None, "as text"), ("a:b", "c", "colon")],
+    [("", "secret", "needs a user"), (None, "secret", "needs a user"), ("amy", None, "as text"), ("a:b", "c", "colon")],
 )
 def test_what_cannot_be_a_user_or_a_password_is_refused_at_once(username: Any, password: Any, says: str) -> None:
     with pytest.raises(ConfigurationError, match=says):
         EsriBasicAuth(None, username, password)
+    with pytest.raises(ConfigurationError, match=says) as caught:
+        EsriSession(auth=(username, password))
+    assert "EsriBasicAuth" not in str(caught.value)  # which whoever gave a pair, or a URL, has never heard of
+
+
+@pytest.mark.parametrize("password", ["s3cret\udcff", 5, None])
+def test_a_new_password_that_cannot_be_sent_leaves_the_old_one(peer: Any, password: Any) -> None:
+    auth = EsriBasicAuth(None, "amy", "secret")
+    before = pickle.dumps(auth)
+    with pytest.raises(ConfigurationError):
+        auth.password = password
+    assert pickle.dumps(auth) == before
+    with EsriSession(auth=auth) as session:
+        assert session.get(peer.url).json() == "Basic YW15OnNlY3JldA=="
 
 
 def test_a_header_of_the_caller_goes_first(peer: Any) -> None:

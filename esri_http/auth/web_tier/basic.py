@@ -39,6 +39,10 @@ class EsriBasicAuth(PasswordAuth):
     def _begin(self, audience: Audience) -> AuthRun:
         return _CheckedRun(self)
 
+    def _checked(self, password: Any) -> str:
+        basic_field(self.username, password)
+        return str(password)
+
     def _forget(self) -> None:
         self._field = basic_field(self.username, self._password)
         super()._forget()
@@ -118,7 +122,7 @@ def _signed(request: Request, field: str) -> Request:
 def basic_field(username: Any, password: Any) -> str:
     """The value of `Authorization` for this user (RFC 7617 section 2, UTF-8)."""
     if not isinstance(username, str) or not isinstance(password, str) or not username:
-        raise ConfigurationError("EsriBasicAuth needs username= and password= as text.")
+        raise ConfigurationError("A sign-in by Basic needs a user name and a password, both as text.")
     if ":" in username:
         raise ConfigurationError("A user name for Basic cannot hold a colon (RFC 7617 section 2).")
     try:

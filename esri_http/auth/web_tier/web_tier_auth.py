@@ -135,8 +135,12 @@ class PasswordAuth(WebTierAuth):
 
     @password.setter
     def password(self, password: str) -> None:
-        self._password = self._text("password", password)
+        self._password = self._checked(password)
         self._forget()
+
+    def _checked(self, password: Any) -> str:
+        """`password` as it is kept; raises `ConfigurationError` for one that cannot be sent, before anything is changed."""
+        return self._text("password", password)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.username!r}, ***)"
