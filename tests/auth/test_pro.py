@@ -7,10 +7,12 @@ import inspect
 import logging
 import pickle
 import sys
+import threading
 
 import pytest
 
 from esri_http import ArcGISProAuth, EsriBasicAuth, EsriGenTokenAuth
+from esri_http.auth.tokens.token_services import TokenService
 from esri_http.testing import EmbeddedPortal, faults
 from esri_http.words.errors import ArcGISLoginError, MissingPackageError, SignInError, TokenRequestError
 from tests.auth.helpers import assert_hidden, errors_in, exchanges, in_threads, token_sent
@@ -596,6 +598,29 @@ def test_a_sign_in_that_is_handed_over_after_the_logout_is_not_used(arcpy, pro, 
     auth.login()
     assert who(session, portal) == "amy"
     assert asked(arcpy) == 2
+
+
+def test_nor_is_one_put_back_by_a_thread_that_looked_just_before_the_logout(arcpy, pro, portal, open_session):
+    sign_in(arcpy, portal)
+    auth = pro()
+    assert who(open_session(auth), portal) == "amy"
+    (place,) = auth.places(auth.wire())
+    logout = threading.Thread(target=auth.logout)
+
+    class Site(TokenService):
+        """Its address is compared after the look at the logout, and before anything is put."""
+
+        @property
+        def own_roots(self):
+            if logout.ident is None:
+                logout.start()
+                logout.join(0.2)
+            return frozenset()
+
+    place.site = object.__new__(Site)
+    auth._put_first(place)
+    logout.join()
+    assert auth._places == ()
 
 
 def test_after_logout_requests_are_anonymous_or_errors_and_login_asks_pro_anew(arcpy, pro, portal, open_session):

@@ -27,6 +27,8 @@ log = logging.getLogger("esri_http.auth")
 
 # What is asked belongs to the whole process, and nobody says that two threads may ask it at once.
 _asking = ProcessLock()
+# For what a logout takes away. Not the same: a logout does not wait for the other program, and may come while it is asked.
+_placing = ProcessLock()
 
 
 class HandedOver(NamedTuple):
@@ -115,7 +117,7 @@ class HandedOverAuth(TokenAuth):
         self._put_first(place)
 
     def _put_first(self, place: _Place) -> None:
-        with _asking:
+        with _placing:
             if self._signed_out is None:
                 self._places = (place, *(other for other in self._places if other.site.own_roots != place.site.own_roots))
 
@@ -197,7 +199,8 @@ class HandedOverAuth(TokenAuth):
         return place.describe(url)
 
     def _forget(self) -> None:
-        self._places = ()
+        with _placing:
+            self._places = ()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({next((place.site.root for place in self._places), '')})"
