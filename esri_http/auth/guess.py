@@ -15,7 +15,7 @@ from .challenges import challenges_of, shown_schemes
 from .flights import Flights
 from .guess_ways import BY_SYSTEM, BY_TOKENS, Asked
 from .handshake.handshake_errors import located
-from .web_tier.web_tier_auth import PasswordAuth
+from .web_tier.web_tier_auth import PasswordAuth, with_session
 
 if TYPE_CHECKING:
     from typing import TypeVar
@@ -61,10 +61,8 @@ class EsriGuessAuth(PasswordAuth):
     """Whether the system's own Negotiate (SSPI) chooses between Kerberos and NTLM."""
 
     def __init__(self, *credentials: Any, **options: Any) -> None:
-        if credentials and isinstance(credentials[0], str):
-            credentials = (options.pop("session", None), *credentials)
         self.send_cbt = bool(options.pop("send_cbt", True))
-        super().__init__(*credentials, **options)
+        super().__init__(*with_session(credentials, options), **options)
         if self._password is not None and not self.username:
             raise ConfigurationError(f"{type(self).__name__} needs username= with the password.")
         # What was made with other credentials is told by its standing, and not used any more.

@@ -10,7 +10,7 @@ from ...words.redaction import redact_url
 from ..base import ACCEPT, REPLAY, Audience, AuthRun
 from ..challenges import challenges_of, parse_parameters
 from .digest_challenges import choose_space, quoted, utf8
-from .web_tier_auth import PasswordAuth, PasswordRun
+from .web_tier_auth import PasswordAuth, PasswordRun, with_session
 
 if TYPE_CHECKING:
     from ...messages.request import Request
@@ -36,9 +36,7 @@ class EsriDigestAuth(PasswordAuth):
     """
 
     def __init__(self, *credentials: Any, **options: Any) -> None:
-        if credentials and isinstance(credentials[0], str):
-            credentials = (options.pop("session", None), *credentials)
-        super().__init__(*credentials, **options)
+        super().__init__(*with_session(credentials, options), **options)
         if not self.username or self._password is None:
             raise ConfigurationError(f"{type(self).__name__} needs username= and password= as text.")
         quoted(utf8(self.username).decode("latin-1"))
