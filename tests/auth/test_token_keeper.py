@@ -302,7 +302,7 @@ class TestThreads:
         assert len(calls) == 2
 
     @pytest.mark.parametrize(
-        "deadline, says", [(0.05, "time for the whole call is used up"), (None, "was waited for 0 s"), (60, "was waited for 0 s")]
+        "deadline, says", [(0.05, "the whole call is used up"), (None, "was waited for 0 s"), (60, "was waited for 0 s")]
     )
     def test_one_who_waits_waits_no_longer_than_his_own_deadline_nor_for_ever(self, monkeypatch, deadline, says):
         monkeypatch.setattr(flights, "_LONGEST_WAIT_SECONDS", 0.1)

@@ -85,6 +85,32 @@ def test_what_is_no_text_is_refused_at_once(name: str, field: str) -> None:
     assert_hidden([SECRET], caught.value)
 
 
+@pytest.mark.parametrize("value", [7, b"HTTP", True, float("nan"), ["a"]], ids=repr)
+@pytest.mark.parametrize(
+    "name, option",
+    [
+        *(("EsriKerberosAuth", option) for option in ("principal", "service", "hostname_override")),
+        *(("EsriHttpNegotiateAuth", option) for option in ("service", "host")),
+    ],
+)
+def test_what_is_no_part_of_a_principal_is_refused_at_once(name: str, option: str, value: Any) -> None:
+    with pytest.raises(ConfigurationError, match=f"takes {option}= as text"):
+        getattr(esri_http, name)(**{option: value})
+
+
+def test_a_password_without_a_user_name_is_refused_at_once() -> None:
+    for name in ("EsriHttpNtlmAuth", "EsriHttpNegotiateAuth", "EsriWindowsAuth", "EsriKerberosAuth", "EsriGuessAuth"):
+        with pytest.raises(ConfigurationError, match="needs username=") as caught:
+            getattr(esri_http, name)(password=SECRET)
+        assert_hidden([SECRET], caught.value)
+
+
+def test_a_client_certificate_is_given_with_the_options_of_all_web_tier_handlers_and_auth_none() -> None:
+    options = {"url": "https://gis.example.com/portal", "legacy": True, "verify_cert": True, "proxies": None}
+    assert isinstance(esri_http.EsriPKIAuth(None, auth=None, **options), esri_http.EsriPKIAuth)
+    assert len(esri_http.EsriPKIAuth(auth=esri_http.EsriAPIKeyAuth("key-of-somebody"), **options).handlers) == 2
+
+
 @pytest.mark.parametrize("value", ["MAYBE", 0, 4, None, []])
 def test_how_far_the_server_must_prove_itself_is_one_of_three(value: Any) -> None:
     for good in ("required", "OPTIONAL", "DISABLED", 1, 2, 3):

@@ -53,12 +53,12 @@ class EsriKerberosAuth(HandshakeAuth):
         session: Any = None,
         **options: Any,
     ) -> None:
-        name, colon, secret = (principal or "").partition(":")
+        name, colon, secret = (self._text_if_any("principal", principal) or "").partition(":")
         username = username or name or None
         self.mutual = read_mutual(mutual_authentication)
-        self.service = service or "HTTP"
+        self.service = self._text_if_any("service", service) or "HTTP"
         self.delegate = bool(delegate)
-        self.hostname_override = hostname_override
+        self.hostname_override = self._text_if_any("hostname_override", hostname_override)
         self.send_cbt = bool(send_cbt)
         self.preemptive = OFFER if force_preemptive else None
         super().__init__(session, username, secret if colon and password is None else password, **options)

@@ -35,7 +35,7 @@ class EsriHttpNtlmAuth(HandshakeAuth):
         send_cbt: bool = True,
         **options: Any,
     ) -> None:
-        if username == "" or (username is not None and password is None):
+        if username == "" or (username is None) != (password is None):
             raise ConfigurationError("EsriHttpNtlmAuth needs username= and password=, or neither for the current user.")
         super().__init__(session, username, password, **options)
         self.send_cbt = bool(send_cbt)

@@ -48,8 +48,8 @@ class EsriHttpNegotiateAuth(HandshakeAuth):
     ) -> None:
         if password is not None and not username:
             raise ConfigurationError(f"{type(self).__name__} needs username= with the password.")
-        self.service = service or "HTTP"
-        self.hostname_override = host
+        self.service = self._text_if_any("service", service) or "HTTP"
+        self.hostname_override = self._text_if_any("host", host)
         self.delegate = bool(delegate)
         self.mutual = read_mutual(mutual_authentication)
         self.send_cbt = bool(send_cbt)

@@ -51,10 +51,10 @@ class EsriPKIAuth(WebTierAuth):
         key: Any = None,
         password: Any = None,
         *,
-        url: str | None = None,
-        referer: str | None = None,
+        auth: None = None,
+        **options: Any,
     ) -> None:
-        super().__init__(session, url=url, referer=referer)
+        super().__init__(session, **options)
         self._certificate = read_certificate(_joined(cert, key, password))
 
     def _begin(self, audience: Audience) -> AuthRun:

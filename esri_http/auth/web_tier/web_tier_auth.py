@@ -114,14 +114,18 @@ class PasswordAuth(WebTierAuth):
 
     def __init__(self, session: Any = None, username: str | None = None, password: str | None = None, **options: Any) -> None:
         super().__init__(session, **options)
-        self.username = None if username is None else self._text("username", username)
-        self._password = None if password is None else self._text("password", password)
+        self.username = self._text_if_any("username", username)
+        self._password = self._text_if_any("password", password)
 
     def _text(self, name: str, value: Any) -> str:
         """`value`, which has to be text."""
         if not isinstance(value, str):
             raise ConfigurationError(f"{type(self).__name__} takes {name}= as text, not as {type(value).__name__}.")
         return value
+
+    def _text_if_any(self, name: str, value: Any) -> str | None:
+        """`value`, which has to be text or `None`."""
+        return None if value is None else self._text(name, value)
 
     @property
     def holds_secret(self) -> bool:
@@ -144,6 +148,13 @@ class PasswordAuth(WebTierAuth):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.username!r}, ***)"
+
+
+def with_session(credentials: tuple[Any, ...], options: dict[str, Any]) -> tuple[Any, ...]:
+    """`credentials` as `PasswordAuth` takes them, the session first; it may be left out, or be taken from `options`."""
+    if credentials and isinstance(credentials[0], str):
+        return (options.pop("session", None), *credentials)
+    return credentials
 
 
 class PasswordRun(AuthRun):
