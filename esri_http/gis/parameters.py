@@ -6,6 +6,7 @@ import os
 import re
 from typing import Any
 
+from ..auth.tokens.lifetimes import check_expiration
 from ..options import SESSION_KEYWORDS, check_keywords
 from ..session import EsriSession
 from ..survey.addresses import HOME, PRO, read_address
@@ -17,7 +18,6 @@ _TEXTS = (
     "refresh_token", "redirect_uri",
 )  # fmt: skip
 _CALLABLES = ("on_token", "open_browser", "prompt")
-_MOST_MINUTES = 10**8
 _OAUTH = ("redirect_uri", "on_token", "mfa_code", "accept_terms", "use_pkce", "open_browser", "prompt", "wait_seconds")
 _KERBEROS = (
     "mutual_authentication", "force_preemptive", "hostname_override", "delegate", "service", "sanitize_mutual_error_response",
@@ -170,17 +170,11 @@ def _check_kinds(given: Parameters) -> None:
         value = given.values.get(name)
         if value is not None and not callable(value):
             raise ConfigurationError(f"{name}= takes a function, not {type(value).__name__}.")
-    minutes = given.expiration
-    if minutes is not None and not (_is_number(minutes) and (minutes == -1 or 0 < minutes < _MOST_MINUTES)):
-        raise ConfigurationError("expiration= takes minutes greater than zero, or -1 for the longest that is allowed.")
+    check_expiration(given.expiration)
     if given.session is not None and not isinstance(given.session, EsriSession):
         raise ConfigurationError(f"session= takes an EsriSession, not {type(given.session).__name__}.")
     if given.clock is not None and not isinstance(given.clock, Clock):
         raise ConfigurationError(f"clock= takes a Clock, not {type(given.clock).__name__}.")
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _check(given: Parameters) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..auth.oauth.oauth_app import OOB
 from ..auth.sites import online_environment
+from ..auth.tokens.lifetimes import DEFAULT_MINUTES, LONGEST
 
 if TYPE_CHECKING:
     from ..auth.sites import Root
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
 API_KEY_VARIABLE = "ESRI_API_KEY"
 NOTEBOOK_VARIABLE = "NB_AUTH_FILE"
-_LONGEST = -1
 
 USER = "a user"
 USER_OR_APP = "a user, or an app"
@@ -112,7 +112,7 @@ def _oauth_way(given: Parameters, root: Root | None) -> Way:
         name, why = "OAuth, by a refresh token", "client_id= and a refresh token were given"
     handler = EsriOAuth2Auth(
         str(root), given.client_id, given.client_secret, given.username, given.password, given.referer,
-        _LONGEST if given.expiration is None else given.expiration, refresh_token=given.refresh_token, **options,
+        LONGEST if given.expiration is None else given.expiration, refresh_token=given.refresh_token, **options,
     )  # fmt: skip
     return Way(name, handler, why, USER_OR_APP if given.client_secret else USER)
 
@@ -145,7 +145,9 @@ def server_way(given: Parameters, service: TokenService) -> Way:
 def _gen_token_way(given: Parameters, url: str, service: TokenService | None, why: str) -> Way:
     from ..auth.tokens.generate_token import EsriGenTokenAuth
 
-    options = {} if given.expiration is None else {"time_out": given.expiration}
+    options = {}
+    if given.expiration is not None:
+        options["time_out"] = DEFAULT_MINUTES if given.expiration == LONGEST else given.expiration
     handler = EsriGenTokenAuth(
         url, given.referer, given.username, given.password, service=service, **options, **_clock(given)
     )

@@ -419,8 +419,12 @@ class TestWrongPassword:
 
 
 @pytest.mark.parametrize(
-    "options", [{"username": ""}, {"client_id": ""}, *({"expiration": bad} for bad in (0, -5, float("nan"), float("inf")))]
-)
+    "options",
+    [
+        {"username": ""}, {"client_id": ""},
+        *({"expiration": bad} for bad in (0, -5, float("nan"), float("inf"), 10**400, 1e13, "60", [60], True)),
+    ],
+)  # fmt: skip
 def test_settings_that_cannot_work_are_refused(options):
     with pytest.raises(ConfigurationError):
         EsriBuiltInAuth(**{"url": "https://portal.example", "username": "amy", "password": "x", **options})

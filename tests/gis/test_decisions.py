@@ -166,6 +166,13 @@ def test_generate_token_alone_where_that_is_asked_for(portal: EmbeddedPortal, co
     assert next(r for r in portal.requests if r.method == "POST").form["expiration"] == "15"
 
 
+@pytest.mark.parametrize("site", ["portal_url", "standalone_url"])
+def test_there_the_longest_is_asked_for_in_digits(portal: EmbeddedPortal, connect: Any, site: str) -> None:
+    gis = connect(getattr(portal, site), "amy", "amys-secret", use_gen_token=site == "portal_url", expiration=-1)
+    assert name_of(gis) == "amy"
+    assert next(r for r in portal.requests if r.method == "POST").form["expiration"] == "20160"
+
+
 def test_an_organisation_that_wants_oauth_is_signed_in_by_its_page(portal: EmbeddedPortal, connect: Any) -> None:
     portal.generate_token_takes_passwords = False
     assert name_of(connect("", "amy", "amys-secret")) == "amy"

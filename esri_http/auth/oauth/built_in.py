@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from ...words.errors import ConfigurationError, TokenRequestError
 from ..tokens.generate_token import REFERER
+from ..tokens.lifetimes import DEFAULT_MINUTES
 from ..tokens.token_answers import PolicyRefusedError
 from ..tokens.token_requests import ask_for_token, minutes_field
 from ..tokens.token_services import portal_service
 from .oauth2 import with_known_names
 from .oauth_app import OAuthApp
-from .oauth_auth import DEFAULT_MINUTES, OAuthAuth
+from .oauth_auth import OAuthAuth
 
 if TYPE_CHECKING:
     from ..base import Wire

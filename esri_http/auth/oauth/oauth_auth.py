@@ -9,6 +9,7 @@ from ...words.errors import ArcGISLoginError, ConfigurationError
 from ...words.redaction import redact_url
 from ...words.urls import split_url
 from ..sites import portal_root, server_root
+from ..tokens.lifetimes import DEFAULT_MINUTES, LONGEST, check_expiration
 from ..tokens.site_auth import SiteAuth
 from ..tokens.token_services import portal_service
 from .oauth_app import OOB, Grant, OAuthApp
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("esri_http.auth")
 
 _DAY_SECONDS = 86400.0
-# A refresh token of unknown life lives this long (ArcGIS REST: authorize, expiration).
-DEFAULT_MINUTES = 20160.0
 # The code by which a portal says that a refresh token is dead.
 _DEAD = 498
 
@@ -75,8 +74,7 @@ class OAuthAuth(SiteAuth):
         self._sign_in_at(portal_service(self.portal))
         if not client_id:
             raise ConfigurationError(f"{type(self).__name__} needs client_id=.")
-        if expiration is not None and not (expiration == -1 or 0 < expiration < float("inf")):
-            raise ConfigurationError("expiration= takes minutes greater than zero, or -1 for the longest that is allowed.")
+        check_expiration(expiration)
         self._app = OAuthApp(self.portal, client_id, client_secret)
         self.username = username
         self.expiration = expiration
@@ -110,7 +108,7 @@ class OAuthAuth(SiteAuth):
     @property
     def _minutes(self) -> float:
         """How long the sign-in should last, where that has to be a number: `None` and -1 are two weeks."""
-        return DEFAULT_MINUTES if self.expiration is None or self.expiration == -1 else self.expiration
+        return DEFAULT_MINUTES if self.expiration is None or self.expiration == LONGEST else self.expiration
 
     @property
     def refresh_token(self) -> str | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Callable
 from ...words.errors import ConfigurationError
 from ...words.redaction import redact_url
 from ..flights import Flights
+from .lifetimes import are_minutes
 from .portal_tokens import PortalTokens
 from .site_auth import SiteAuth, expires_of, usable
 from .token_auth import TokenAuth
@@ -95,7 +96,7 @@ class EsriGenTokenAuth(SiteAuth):
 
     @time_out.setter
     def time_out(self, minutes: float) -> None:
-        if isinstance(minutes, bool) or not isinstance(minutes, (int, float)) or not 0 < minutes < float("inf"):
+        if not are_minutes(minutes):
             raise ConfigurationError("time_out= takes minutes greater than zero.")
         self._minutes = minutes
 

@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+from ...words.errors import ConfigurationError
+
 # The year 10000 in epoch milliseconds, which no datetime can hold.
 END_OF_TIME = 253402300800e3
 _LONGEST_LIFE_SECONDS = 10 * 366 * 86400.0
 # More of them would be a year after 5000: it is milliseconds.
 _MOST_EPOCH_SECONDS = 1e11
 _MOST_DIGITS = 20
+# What a sign-in is asked to last where nothing else is said or the longest is wanted, and that has to be a number.
+# A refresh token of unknown life lives this long (ArcGIS REST: authorize, expiration).
+DEFAULT_MINUTES = 20160.0
+# The longest allowed, as a caller says it.
+LONGEST = -1
+_MOST_MINUTES = 10**8
+
+
+def are_minutes(said: object) -> bool:
+    """Whether `said` is a number of minutes that something can be asked to live, at most about two hundred years."""
+    return isinstance(said, (int, float)) and not isinstance(said, bool) and 0 < said < _MOST_MINUTES
+
+
+def check_expiration(minutes: object) -> None:
+    """Raise `ConfigurationError` where `minutes` are neither a time that a sign-in can last nor `LONGEST` nor `None`."""
+    if minutes is not None and minutes != LONGEST and not are_minutes(minutes):
+        raise ConfigurationError("expiration= takes minutes greater than zero, or -1 for the longest that is allowed.")
 
 
 def number_in(said: object) -> float | None:
