@@ -19,7 +19,7 @@ def prepare(
     method: str, split: SplitUrl, params: Any, body: Body | None, fields: dict[str, str], max_url_length: int | None
 ) -> Request:
     """The request for these parts. `fields` are its header fields, defaults included; they become the request's own."""
-    if method not in _KNOWN_METHODS:
+    if not isinstance(method, str) or method not in _KNOWN_METHODS:
         method = check_method(method)
     target = split.target
     if params:

@@ -158,11 +158,11 @@ class EsriSession(TransferVerbs, Travels):
             from .messages.body import make_body
 
             body = make_body(data, json, files)
-        request = prepare(method, split, params, body, merge(self._headers.plain(), headers), self.max_url_length)
+        request = prepare(method, split, params, body, merge(self._headers.plain(), headers), self._max_url_length)
         handler = None if drop_auth else self._handler(auth, split, request.headers)
         stream = self.stream if stream is None else bool(stream)
         engine = self._engine or self._started(split.origin.scheme == "https")
-        deadline = self.deadline if deadline is _UNSET else read_deadline(deadline)
+        deadline = self._deadline if deadline is _UNSET else read_deadline(deadline)
         options = engine.options(self._timeout if timeout is _UNSET else read_timeout(timeout), deadline, stream, ahead)
         own = proxies is None and verify is None and cert is None
         transport = engine.main if own else engine.transport(self._network_of_call(proxies, verify, cert))
@@ -235,7 +235,7 @@ class EsriSession(TransferVerbs, Travels):
         """Send one prepared request as it is: no sign-in, cookies or redirects. For adapters that wrap the session's own."""
         engine = self._started()
         return engine.main.send(
-            request, engine.options(self._timeout if timeout is _UNSET else read_timeout(timeout), self.deadline, stream)
+            request, engine.options(self._timeout if timeout is _UNSET else read_timeout(timeout), self._deadline, stream)
         )
 
     def wire_opener(self, handler: BaseEsriAuth) -> Any:
@@ -291,8 +291,8 @@ class EsriSession(TransferVerbs, Travels):
 
     def mount(self, prefix: str, adapter: Any) -> None:
         """Send requests to URLs that begin with `prefix` through `adapter`: anything with `send(request, ...)`, `close()`."""
-        if not callable(getattr(adapter, "send", None)):
-            raise ConfigurationError("An adapter has send(request, ...) and close().")
+        if not isinstance(prefix, str) or not callable(getattr(adapter, "send", None)):
+            raise ConfigurationError("mount() takes the beginning of URLs, and an adapter with send(request, ...) and close().")
         from .pipeline.adapters import Adapters
 
         with self._lock:

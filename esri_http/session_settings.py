@@ -9,6 +9,7 @@ from .messages.codings import accept_encoding
 from .words.clock import SYSTEM_CLOCK, Clock
 from .words.errors import ConfigurationError
 from .words.headers import Headers
+from .words.origins import Origin
 from .words.settings import (
     BYPASS_KEYS,
     CONNECT_SECONDS,
@@ -32,7 +33,6 @@ from .words.urls import origin_of
 if TYPE_CHECKING:
     from .auth.base import BaseEsriAuth
     from .words.headers import HeaderInput
-    from .words.origins import Origin
     from .words.settings import ProxiesInput
 
 
@@ -54,9 +54,9 @@ class SessionSettings:
         self._clock: Clock = options.get("clock") or SYSTEM_CLOCK
         self.allow_redirects = bool(allow_redirects)
         self.stream = bool(options.get("stream", False))
-        self.max_url_length = read_length(options.get("max_url_length", LONGEST_URL))
-        self.deadline = read_deadline(options.get("deadline", DEADLINE_SECONDS))
-        self.trusted_origins = _read_origins(options.get("trusted_origins"))
+        self._max_url_length = read_length(options.get("max_url_length", LONGEST_URL))
+        self._deadline = read_deadline(options.get("deadline", DEADLINE_SECONDS))
+        self._trusted_origins = _read_origins(options.get("trusted_origins"))
         self._headers = Headers(
             {"User-Agent": f"esri_http/{__version__}", "Accept": "*/*", "Accept-Encoding": accept_encoding()}
         )
@@ -203,6 +203,33 @@ class SessionSettings:
     def timeout(self, timeout: Any) -> None:
         self._timeout = read_timeout(timeout)
 
+    @property
+    def deadline(self) -> float | None:
+        """Seconds for a whole call; `None` is no limit."""
+        return self._deadline
+
+    @deadline.setter
+    def deadline(self, seconds: float | None) -> None:
+        self._deadline = read_deadline(seconds)
+
+    @property
+    def max_url_length(self) -> int | None:
+        """How long the URL of a GET may become by its `params`; `None` is no limit."""
+        return self._max_url_length
+
+    @max_url_length.setter
+    def max_url_length(self, length: int | None) -> None:
+        self._max_url_length = read_length(length)
+
+    @property
+    def trusted_origins(self) -> frozenset[Origin]:
+        """The further origins that may get this session's token or password. Set it to a URL, or to several."""
+        return self._trusted_origins
+
+    @trusted_origins.setter
+    def trusted_origins(self, urls: Any) -> None:
+        self._trusted_origins = _read_origins(urls)
+
 
 def _is_on(switch: Any) -> bool:
     """A switch that is on unless it was switched off; `None` says nothing."""
@@ -210,11 +237,12 @@ def _is_on(switch: Any) -> bool:
 
 
 def _read_origins(urls: Any) -> frozenset[Origin]:
-    """What users pass as `trusted_origins=`: a URL, or several."""
+    """What users pass as `trusted_origins=`: a URL, or several, or what a session says of its own."""
     if not urls:
         return frozenset()
     try:
-        return frozenset(origin_of(url) for url in ((urls,) if isinstance(urls, str) else urls))
+        given = (urls,) if isinstance(urls, (str, Origin)) else urls
+        return frozenset(url if isinstance(url, Origin) else origin_of(url) for url in given)
     except TypeError:
         raise ConfigurationError("trusted_origins= takes a URL, or several in a list.") from None
 

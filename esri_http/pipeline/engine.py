@@ -9,6 +9,7 @@ from ..wire.retries import make_retry, without_repetition
 from ..wire.transport import SendOptions, Timeouts, Transport
 from ..words.bounded import remember
 from ..words.clock import Clock, Deadline
+from ..words.errors import ConfigurationError
 from .call import Call
 from .redirects import follow
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     class CallDefaults(Protocol):
         """What a session says of every call."""
 
-        trusted_origins: frozenset[Origin]
+        _trusted_origins: frozenset[Origin]
         _jar: JarHolder
         _adapters: Adapters | None
         _headers: Headers
@@ -89,6 +90,8 @@ class Engine:
         self, timeout: TimeoutPair, deadline: float | None, stream: bool = False, ahead: int | None = None
     ) -> SendOptions:
         """How one call is sent; `timeout` and `deadline` in seconds; `stream` and `ahead` as for `SendOptions`."""
+        if ahead is not None and (isinstance(ahead, bool) or not isinstance(ahead, int) or ahead < 0):
+            raise ConfigurationError("ahead= takes a number of bytes from 0 up, or None for all of them.")
         timeouts = self._timeouts.get(timeout)
         if timeouts is None:
             timeouts = Timeouts(*timeout)
@@ -102,7 +105,7 @@ class Engine:
             options,
             own,
             session._jar,
-            session.trusted_origins,
+            session._trusted_origins,
             session._headers,
             self._sign_in_retry,
             session._adapters,

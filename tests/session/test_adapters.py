@@ -87,6 +87,15 @@ def test_the_longest_prefix_wins_whatever_the_order_and_the_case(echo: Any) -> N
         assert list(session.adapters)[:2] == ["https://gis.example/server/rest", "https://gis.example/server"]
 
 
+@pytest.mark.parametrize("prefix, adapter", [(5, Minimal("")), (None, Minimal("")), (b"http://", Minimal("")), ("http://", 5)])
+def test_what_cannot_be_mounted_is_refused_at_once(prefix: Any, adapter: Any) -> None:
+    with EsriSession() as session:
+        before = list(session.adapters)
+        with pytest.raises(ConfigurationError, match="mount"):
+            session.mount(prefix, adapter)
+        assert list(session.adapters) == before
+
+
 def test_a_minimal_answer_has_all_that_a_response_has(echo: Any) -> None:
     with EsriSession() as session:
         session.mount("https://gis.example", Minimal("{}"))

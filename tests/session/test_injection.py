@@ -84,9 +84,9 @@ def test_the_headers_that_we_set_ourselves(session: EsriSession, peer: HandlerPe
 
 @breaks
 def test_methods(session: EsriSession, peer: HandlerPeer, text: str) -> None:
-    for method in (text, f"GET {text}", "GET / HTTP/1.1", "", " GET", "G@T"):
+    for method in (text, f"GET {text}", "GET / HTTP/1.1", "", " GET", "G@T", None, b"GET", ["GET"], {}):
         with pytest.raises(InvalidRequestError):
-            session.request(method, peer.url_for("/"))
+            session.request(method, peer.url_for("/"))  # type: ignore[arg-type]
     assert peer.requests == []
 
 

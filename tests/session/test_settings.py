@@ -195,12 +195,16 @@ def test_origins_that_are_none_are_refused_at_once() -> None:
 
 @pytest.mark.parametrize(
     "name, bad",
-    [("timeout", 0), ("proxies", "x"), ("verify_cert", 1), ("ca_bundles", 5), ("cert", 5), ("auth", 5)],
-)
+    [
+        ("timeout", 0), ("proxies", "x"), ("verify_cert", 1), ("ca_bundles", 5), ("cert", 5), ("auth", 5),
+        ("deadline", -1), ("deadline", "x"), ("deadline", float("nan")), ("max_url_length", 0), ("max_url_length", "x"),
+        ("trusted_origins", 5), ("trusted_origins", ["gis.example.com"]),
+    ],
+)  # fmt: skip
 def test_a_setter_refuses_what_the_constructor_refuses_and_changes_nothing(peer: HandlerPeer, name: str, bad: Any) -> None:
     with EsriSession() as made:
         before = getattr(made, name)
-        with pytest.raises(errors.ConfigurationError):
+        with pytest.raises((errors.ConfigurationError, errors.InvalidUrlError)):
             setattr(made, name, bad)
         assert getattr(made, name) == before
         assert made.get(peer.url).ok
@@ -210,7 +214,8 @@ def test_a_setter_refuses_what_the_constructor_refuses_and_changes_nothing(peer:
     "keywords",
     [
         {"timeout": 0}, {"deadline": -1}, {"deadline": "x"}, {"verify": 5}, {"cert": 5}, {"proxies": "x"}, {"auth": 5},
-        {"proxies": {"htps": "http://p:1"}}, {"proxies": {"http": "gopher://p:1"}},
+        {"proxies": {"htps": "http://p:1"}}, {"proxies": {"http": "gopher://p:1"}}, {"ahead": -1}, {"ahead": "5"},
+        {"ahead": 1.5}, {"ahead": True},
     ],
     ids=repr,
 )  # fmt: skip
@@ -255,6 +260,14 @@ def test_every_documented_property_can_be_read_and_set(ca: CertificateAuthority)
         ("timeout", (1.5, None), (1.5, None)),
         ("timeout", None, (None, None)),
         ("allow_redirects", False, False),
+        ("deadline", 5, 5),
+        ("deadline", None, None),
+        ("max_url_length", 100, 100),
+        ("max_url_length", None, None),
+        ("trusted_origins", "https://a.example/x", frozenset({split_url("https://a.example").origin})),
+        ("trusted_origins", EsriSession(trusted_origins=["https://a.example"]).trusted_origins,
+         frozenset({split_url("https://a.example").origin})),
+        ("trusted_origins", None, frozenset()),
     ):
         setattr(made, name, value)
         assert getattr(made, name) == read, name
@@ -276,6 +289,16 @@ def test_an_auth_that_is_set_or_taken_away_holds_from_the_next_request_on(peer: 
         made.auth = None
         made.get(peer.url)
     assert ["Authorization" in request.headers for request in peer.requests] == [False, True, False, False]
+
+
+def test_origins_are_trusted_as_the_session_is_set_now(peer: HandlerPeer) -> None:
+    with EsriSession(auth=EsriBasicAuth(None, "amy", "x", url="https://gis.example.com"), trust_env=False) as made:
+        made.get(peer.url)
+        made.trusted_origins = [peer.url]
+        made.get(peer.url)
+        made.trusted_origins = None
+        made.get(peer.url)
+    assert ["Authorization" in request.headers for request in peer.requests] == [False, True, False]
 
 
 def test_a_redirect_is_followed_or_not_as_the_session_is_set_now(handler_peer: MakeHandler) -> None:
