@@ -145,7 +145,7 @@ def server_way(given: Parameters, service: TokenService) -> Way:
 def _gen_token_way(given: Parameters, url: str, service: TokenService | None, why: str) -> Way:
     from ..auth.tokens.generate_token import EsriGenTokenAuth
 
-    options = {}
+    options: dict[str, Any] = {}
     if given.expiration is not None:
         options["time_out"] = DEFAULT_MINUTES if given.expiration == LONGEST else given.expiration
     handler = EsriGenTokenAuth(

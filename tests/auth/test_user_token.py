@@ -6,20 +6,36 @@ import datetime
 import inspect
 import logging
 import pickle
+import time
 
 import pytest
 
 from esri_http import EsriSession, EsriUserTokenAuth
 from esri_http.words.errors import ArcGISLoginError, ConfigurationError, TokenRequestError
-from tests.auth.helpers import errors_in, guarded, in_threads, meanwhile, token_sent
+from tests.auth.helpers import SELF, errors_in, guarded, in_threads, meanwhile, token_sent
 from tests.support.peers import Reply, json_reply
 
 TOKEN = "given+token/=."
+NEVER = datetime.datetime.max
+UTC = datetime.timezone.utc
 
 
 @pytest.fixture
 def peer(handler_peer):
     return handler_peer(guarded({TOKEN}))
+
+
+@pytest.fixture
+def set_zone(monkeypatch):
+    """`set_zone(name)`: the time zone of this process, where the system lets it be set."""
+
+    def set_zone(name):
+        monkeypatch.setenv("TZ", name)
+        getattr(time, "tzset", int)()
+
+    yield set_zone
+    monkeypatch.undo()
+    getattr(time, "tzset", int)()
 
 
 def test_the_parameters_come_in_the_order_that_scripts_use():
@@ -80,6 +96,23 @@ def test_what_is_no_token_is_refused_at_once(token):
 def test_an_expiry_that_is_none_is_refused(expires):
     with pytest.raises(ConfigurationError, match="expires="):
         EsriUserTokenAuth(TOKEN, expires=expires)
+
+
+@pytest.mark.parametrize("zone", ["UTC", "EST+5", "JST-9"])
+@pytest.mark.parametrize("expires", [NEVER, NEVER.replace(tzinfo=UTC), datetime.datetime(5200, 1, 1), 253402300799999])
+def test_an_end_beyond_all_lifetimes_is_none(portal, open_session, fake_clock, set_zone, zone, expires):
+    set_zone(zone)
+    token = portal.issue_token("amy")
+    session = open_session(EsriUserTokenAuth(token, url=portal.portal_url, expires=expires, clock=fake_clock))
+    assert session.get(portal.portal_url + SELF).json()["username"] == "amy"
+    assert session.for_workers().auth.token_expires is None
+
+
+def test_the_beginning_of_the_calendar_is_long_ago(portal, open_session, fake_clock, set_zone):
+    set_zone("JST-9")
+    session = open_session(EsriUserTokenAuth(TOKEN, expires=datetime.datetime.min, clock=fake_clock))
+    with pytest.raises(ArcGISLoginError, match="has expired"):
+        session.get(portal.portal_url + SELF)
 
 
 class TestExpiry:

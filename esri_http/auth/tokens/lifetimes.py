@@ -6,7 +6,7 @@ from ...words.errors import ConfigurationError
 
 # The year 10000 in epoch milliseconds, which no datetime can hold.
 END_OF_TIME = 253402300800e3
-_LONGEST_LIFE_SECONDS = 10 * 366 * 86400.0
+LONGEST_LIFE_SECONDS = 10 * 366 * 86400.0
 # More of them would be a year after 5000: it is milliseconds.
 _MOST_EPOCH_SECONDS = 1e11
 _MOST_DIGITS = 20
@@ -40,7 +40,7 @@ def number_in(said: object) -> float | None:
 
 def sensible_life(seconds: float) -> float | None:
     """`seconds` if a token may live that long, in years about ten; `None` otherwise."""
-    return seconds if 0 < seconds < _LONGEST_LIFE_SECONDS else None
+    return seconds if 0 < seconds < LONGEST_LIFE_SECONDS else None
 
 
 def epoch_seconds(moment: float) -> float:

@@ -10,7 +10,7 @@ from ...words.redaction import redact_url
 from ..base import INERT, Audience, AuthRun
 from .inner import InnerAuth
 from .keeper import Fetched, TokenKeeper, check_token
-from .lifetimes import END_OF_TIME, epoch_seconds
+from .lifetimes import END_OF_TIME, LONGEST_LIFE_SECONDS, epoch_seconds
 from .token_auth import TokenAuth
 
 if TYPE_CHECKING:
@@ -73,7 +73,10 @@ class GivenToken:
 
 
 def read_given(given: Any, expires: Any, clock: Clock) -> Fetched:
-    """A token from text, or from a pair (token, expires); `expires` in epoch seconds, epoch ms, or a datetime."""
+    """A token from text, or from a pair (token, expires); `expires` in epoch seconds, epoch ms, or a datetime.
+
+    An end that is too far off to be one, such as `datetime.max`, counts as not known.
+    """
     if isinstance(given, (tuple, list)) and len(given) == 2:
         given, expires = given
     if not isinstance(given, str) or not given.strip():
@@ -83,14 +86,25 @@ def read_given(given: Any, expires: Any, clock: Clock) -> Fetched:
         check_token(value)
     except EsriHttpError:
         raise ConfigurationError("The token or key holds characters that no token has.") from None
-    if hasattr(expires, "timestamp"):
-        expires = expires.timestamp()
-    if expires is None:
+    seconds = None if expires is None else _end_of(expires)
+    if seconds is None or seconds - clock.time() > LONGEST_LIFE_SECONDS:
         return Fetched(value)
-    if isinstance(expires, bool) or not isinstance(expires, (int, float)) or not abs(expires) < END_OF_TIME:
-        raise ConfigurationError("expires= takes epoch seconds, epoch milliseconds or a datetime.")
-    seconds = epoch_seconds(expires)
     return Fetched(value, seconds, seconds - clock.time())
+
+
+def _end_of(expires: Any) -> float:
+    """The moment in epoch seconds, of a datetime or a number. Raises `ConfigurationError`."""
+    moment = expires
+    if hasattr(expires, "timestamp"):
+        try:
+            moment = expires.timestamp()
+        except (ValueError, OverflowError, OSError):
+            from datetime import timezone
+
+            moment = expires.replace(tzinfo=timezone.utc).timestamp()  # at the ends of the calendar hours do not matter
+    if isinstance(moment, bool) or not isinstance(moment, (int, float)) or not abs(moment) < END_OF_TIME:
+        raise ConfigurationError("expires= takes epoch seconds, epoch milliseconds or a datetime.")
+    return epoch_seconds(moment) if moment is expires else float(moment)  # a datetime is never milliseconds
 
 
 class EsriUserTokenAuth(TokenAuth):
