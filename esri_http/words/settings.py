@@ -257,10 +257,10 @@ def read_timeout(timeout: Any) -> TimeoutPair:
     return pair[0], pair[1]
 
 
-def read_deadline(seconds: Any) -> float | None:
-    """What users pass as `deadline=`: seconds, or `None` for no limit."""
+def read_deadline(seconds: Any, name: str = "deadline") -> float | None:
+    """What users pass as `deadline=`, or another option called `name`: seconds, or `None` for no limit."""
     if seconds is not None and not _is_duration(seconds):
-        raise ConfigurationError("deadline= takes seconds greater than zero, or None for no limit.")
+        raise ConfigurationError(f"{name}= takes seconds greater than zero, or None for no limit.")
     return seconds  # type: ignore[no-any-return]
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import urlencode
 
 from ...messages.envelope import parse_error
+from ...messages.forms import encode_fields
 from ...words.errors import ArcGISLoginError, SignInError, TokenRequestError
 from ...words.origins import SplitUrl
 from ...words.redaction import redact_url
@@ -65,7 +65,7 @@ class OAuthApp:
             fields["expiration"] = minutes_field(minutes)
         if proof is not None:
             fields.update(code_challenge=proof.challenge, code_challenge_method="S256")
-        return f"{self.url('authorize')}?{urlencode({**fields, **more})}"
+        return f"{self.url('authorize')}?{encode_fields({**fields, **more})}"
 
     def url(self, name: str) -> SplitUrl:
         """One of the app's endpoints: ``authorize``, ``token``, ``revokeToken``, ``signin``."""

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any, Callable
 
 from ...words.errors import ArcGISLoginError, ConfigurationError
 from ...words.redaction import redact_url
+from ...words.settings import read_deadline
 from ...words.urls import split_url
 from ..sites import portal_root, server_root
-from ..tokens.lifetimes import DEFAULT_MINUTES, LONGEST, check_expiration
+from ..tokens.lifetimes import DEFAULT_MINUTES, LONGEST, check_expiration, check_patience
 from ..tokens.site_auth import SiteAuth
+from ..tokens.token_auth import check_functions, check_texts
 from ..tokens.token_services import portal_service
 from .oauth_app import OOB, Grant, OAuthApp
 from .pkce import Proof, make_state
@@ -66,7 +68,7 @@ class OAuthAuth(SiteAuth):
         use_pkce: bool = True,
         open_browser: Callable[[str], object] | None = None,
         prompt: Callable[[str], str] | None = None,
-        wait_seconds: float = 300.0,
+        wait_seconds: float | None = 300.0,
         **options: Any,
     ) -> None:
         super().__init__(password=password, **options)
@@ -74,7 +76,13 @@ class OAuthAuth(SiteAuth):
         self._sign_in_at(portal_service(self.portal))
         if not client_id:
             raise ConfigurationError(f"{type(self).__name__} needs client_id=.")
+        check_texts(
+            client_id=client_id, client_secret=client_secret, username=username, refresh_token=refresh_token,
+            redirect_uri=redirect_uri, mfa_code=None if callable(mfa_code) else mfa_code,
+        )  # fmt: skip
+        check_functions(on_token=on_token, open_browser=open_browser, prompt=prompt)
         check_expiration(expiration)
+        check_patience(wait_seconds)
         self._app = OAuthApp(self.portal, client_id, client_secret)
         self.username = username
         self.expiration = expiration
@@ -85,7 +93,7 @@ class OAuthAuth(SiteAuth):
         self._use_pkce = use_pkce
         self._open_browser = open_browser
         self._prompt = prompt
-        self._wait_seconds = wait_seconds
+        self._wait_seconds = read_deadline(wait_seconds, "wait_seconds")
         self._is_app = bool(client_secret) and not username and not refresh_token
         self._is_for_a_person = not (client_secret or username or refresh_token)
         self._refresh_token = RefreshToken(refresh_token, None, redirect_uri or OOB) if refresh_token else None

@@ -38,7 +38,7 @@ class PersonSignIn:
     `redirect_uri`: `None` for a free port on 127.0.0.1; ``http://127.0.0.1:PORT/PATH`` (or ``localhost``) for a registered
     one, on a free port where it names none; the ``oob`` address to have the code pasted, which is also done where no browser
     opens. `open_browser` and `ask` replace `webbrowser.open` and `getpass.getpass`. `wait_seconds`: how long a person may
-    take; it ends with the call that needs the token in any case.
+    take (`None`: no limit); it ends with the call that needs the token in any case.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class PersonSignIn:
         redirect_uri: str | None,
         open_browser: Open | None,
         ask: Ask | None,
-        wait_seconds: float,
+        wait_seconds: float | None,
     ) -> None:
         self._app = app
         self._clock = clock
