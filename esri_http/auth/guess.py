@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..words.bounded import remember
 from ..words.errors import ConfigurationError, SignInError
+from ..words.forks import ProcessLock
 from ..words.redaction import redact_url
 from ..words.urls import split_url
 from .base import ACCEPT, BEGIN_ANEW, REPLAY, Audience, AuthRun
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("esri_http.auth")
 
 _MOST_PLACES = 1000
+_making = ProcessLock()
 
 
 class _Choice(NamedTuple):
@@ -122,11 +124,12 @@ class EsriGuessAuth(PasswordAuth):
 
     def handler(self, asked: Asked, kind: type[_Handler], **options: Any) -> _Handler:
         """The handler of that `kind`, one for all origins, made with these credentials; what one learns, all know."""
-        known: Any = self._handlers.get(kind)
-        if known is None or known.standing is not asked.standing:
-            known = kind(username=self.username, password=self._password, **options)
-            known.standing, known.probes = asked.standing, self.probes
-            self._handlers[kind] = known
+        with _making:  # of two handlers, each would show a wrong password to the domain
+            known: Any = self._handlers.get(kind)
+            if known is None or known.standing is not asked.standing:
+                known = kind(username=self.username, password=self._password, **options)
+                known.standing, known.probes = asked.standing, self.probes
+                self._handlers[kind] = known
         handler: _Handler = known
         return handler
 

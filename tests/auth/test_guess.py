@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import logging
 import pickle
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from esri_http import ArcGISLoginError, ConfigurationError, EsriGuessAuth, EsriSession, GuessAuth, SignInError
+from esri_http import ArcGISLoginError, ConfigurationError, EsriDigestAuth, EsriGuessAuth, EsriSession, GuessAuth, SignInError
 from esri_http.auth.handshake.channel_bindings import end_point_binding
 
 from ..support.digest_server import DigestServer
@@ -340,3 +343,18 @@ def test_each_web_adaptor_has_a_choice_of_its_own_and_may_change_its_mind(handle
         assert session.post(peer.url + "/portal/x", data=b"abc").json()["user"] == USER
         assert session.get(peer.url + "/server/x").json()["user"] == "amy"
         assert "NTLM as" in session.auth.describe(peer.url + "/server/y")
+
+
+def test_threads_at_several_sites_share_the_handler_that_knows_what_the_domain_refused() -> None:
+    inside = threading.Barrier(2)
+
+    class Slow(EsriDigestAuth):
+        def __init__(self, **options: Any) -> None:
+            super().__init__(**options)
+            with contextlib.suppress(threading.BrokenBarrierError):
+                inside.wait(0.3)  # until the other thread is here too, which it must not be
+
+    auth = amy()
+    asked: Any = SimpleNamespace(standing=auth.standing)
+    one, other = on_threads(2, lambda _: auth.handler(asked, Slow))
+    assert one is other
