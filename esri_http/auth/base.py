@@ -8,7 +8,7 @@ from ..words.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
-    from typing import Protocol, Union
+    from typing import Protocol, TypeVar, Union
 
     from ..messages.request import Request
     from ..messages.response import Response
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ..words.settings import ClientCertificate
 
     Answer = Union["Verdict", Response]
+    _T = TypeVar("_T")
 
     class Wire(Protocol):
         """What a handler may ask of the floors below while a request is under way."""
@@ -137,6 +138,13 @@ class AuthRun:
 
 
 INERT = AuthRun()
+
+
+def checked(said: _T, run: Any, what: str) -> _T:
+    """What a handler gave; raises `ConfigurationError` where it gave nothing, as one does that forgets to return it."""
+    if said is None:
+        raise ConfigurationError(f"{type(run).__name__}.{what}() has returned nothing; see BaseEsriAuth for what it has to.")
+    return said
 
 
 class SupportMultiAuth:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..words.errors import EsriHttpError
-from .base import ACCEPT, BEGIN_ANEW, INERT, REPLAY, Audience, AuthRun, BaseEsriAuth
+from .base import ACCEPT, BEGIN_ANEW, INERT, REPLAY, Audience, AuthRun, BaseEsriAuth, checked
 from .callables import adopt
 from .tokens.token_auth import TokenAuth
 
@@ -29,13 +28,14 @@ class AuthChain(BaseEsriAuth):
         self._inner_until = max((place for place, handler in enumerate(flat) if isinstance(handler, TokenAuth)), default=0)
 
     def begin(self, audience: Audience) -> AuthRun:
-        return ChainRun([
+        runs = [
             handler.begin_inner(audience) if place < self._inner_until else handler.begin(audience)
             for place, handler in enumerate(self.handlers)
-        ])  # fmt: skip
+        ]
+        return ChainRun([checked(run, handler, "begin") for run, handler in zip(runs, self.handlers)])
 
     def begin_inner(self, audience: Audience) -> AuthRun:
-        return ChainRun([handler.begin_inner(audience) for handler in self.handlers])
+        return ChainRun([checked(handler.begin_inner(audience), handler, "begin_inner") for handler in self.handlers])
 
     def left_of(self, count: int) -> AuthChain:
         """The first `count` handlers, for what the one to their right sends."""
@@ -52,13 +52,14 @@ class AuthChain(BaseEsriAuth):
     def logout(self, afterwards: str = "anonymous") -> bool:
         """Sign out everywhere, from the outermost handler inwards; whether any site confirmed it.
 
-        A site that cannot be reached keeps no other handler signed in; its error is raised in the end.
+        What fails, such as a site that cannot be reached, keeps no other handler signed in; its error is raised in the end.
         """
-        confirmed, failure = False, None
+        confirmed = False
+        failure: Exception | None = None
         for handler in reversed(self.handlers):
             try:
                 confirmed = handler.logout(afterwards) or confirmed
-            except EsriHttpError as error:
+            except Exception as error:  # also one of a callable or a store of the caller's
                 failure = failure or error
         if failure is not None:
             raise failure
@@ -102,7 +103,7 @@ class ChainRun(AuthRun):
     def before_request(self, request: Request, wire: Wire) -> Request:
         for place, run in self._asked:
             if run is not INERT:
-                request = run.before_request(request, self._wire_of(place, wire))
+                request = checked(run.before_request(request, self._wire_of(place, wire)), run, "before_request")
         return request
 
     def about_to_send(self, request: Request, wire: Wire) -> Verdict:
@@ -125,6 +126,7 @@ class ChainRun(AuthRun):
                     self.end()  # those to the right are not asked
                     return said
                 if said is not ACCEPT:
+                    checked(said, run, "on_response")
                     response.discard()
                     answer = response = said  # type: ignore[assignment]
         except BaseException:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..auth.base import ACCEPT, BEGIN_ANEW, INERT, REPLAY, Audience, AuthRun, BaseEsriAuth
+from ..auth.base import ACCEPT, BEGIN_ANEW, INERT, REPLAY, Audience, AuthRun, BaseEsriAuth, checked
 from ..wire.connections import ConnectionPinLost
 from ..words.errors import BodyNotReplayableError, ConnectionLostError, SignInError
 from ..words.redaction import redact_url
@@ -33,7 +33,7 @@ def exchange(request: Request, auth: BaseEsriAuth | None, call: Call) -> Respons
     audience = Audience(request.origin, request.origin == call.own, call.trusted, request)
     fresh = False
     for _ in range(_MOST_BEGINNINGS):
-        run = auth.begin(audience)
+        run = checked(auth.begin(audience), auth, "begin")
         call.certificate = run.client_certificate
         if run is INERT:
             return call.send(request)
@@ -67,12 +67,12 @@ def _until_accepted(request: Request, run: AuthRun, wire: ExchangeWire) -> Respo
 
 def _ask_and_send(request: Request, run: AuthRun, wire: ExchangeWire) -> Response:
     for _ in range(MOST_REPLAYS + 1):
-        outgoing = run.before_request(request, wire)
+        outgoing = checked(run.before_request(request, wire), run, "before_request")
         if run.about_to_send(outgoing, wire) is BEGIN_ANEW:
             raise _BeginAnew
         response = wire.call.send(outgoing, wire.lane)
         try:
-            answer = run.on_response(outgoing, response, wire)
+            answer = checked(run.on_response(outgoing, response, wire), run, "on_response")
         except BaseException:
             response.close()
             raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from esri_http import EsriAPIKeyAuth, EsriBasicAuth, EsriGenTokenAuth, EsriUserTokenAuth
+from esri_http import BaseEsriAuth, EsriAPIKeyAuth, EsriBasicAuth, EsriGenTokenAuth, EsriUserTokenAuth
 from esri_http.testing import faults
 from esri_http.words.errors import ArcGISLoginError, ConfigurationError, EsriHttpError, InteractionRequiredError, SignInError
 from tests.auth.helpers import SELF, meanwhile, sign_ins, token_sent, trail
@@ -226,6 +226,17 @@ class TestChains:
         assert outer_token
         portal.faults.add("/revokeToken", faults.reset(), times=None)
         with pytest.raises(EsriHttpError):
+            session.auth.logout()
+        assert asked(session, portal) is None
+
+    def test_nor_does_one_of_the_callers_own_that_fails(self, portal, make, open_session):
+        class Broken(BaseEsriAuth):
+            def logout(self, afterwards="anonymous"):
+                raise OSError("the keyring is locked")
+
+        session = open_session(make("PKCE") + Broken())
+        assert asked(session, portal)
+        with pytest.raises(OSError, match="keyring"):
             session.auth.logout()
         assert asked(session, portal) is None
 

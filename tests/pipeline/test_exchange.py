@@ -9,7 +9,7 @@ import pytest
 from esri_http import ACCEPT, REPLAY, AuthRun, BaseEsriAuth, EsriSession
 from esri_http.auth.base import INERT
 from esri_http.messages.request import Request
-from esri_http.words.errors import ConnectionLostError, DeadlineExceededError
+from esri_http.words.errors import ConfigurationError, ConnectionLostError, DeadlineExceededError
 
 from ..support.http_messages import DROP, RecordedRequest, Reply, json_reply
 from ..support.sessions import idle_connections
@@ -181,3 +181,22 @@ def test_a_long_answer_is_not_read_to_the_end_for_a_replay(handler_peer: Any) ->
     with EsriSession(auth=Scripted(after=lambda request, response, wire: next(replays))) as session:
         assert session.get(peer.url).text == "in"
     assert peer.connections == 2
+
+
+@pytest.mark.parametrize("chained", [False, True])
+@pytest.mark.parametrize("forgets", ["begin", "before_request", "on_response"])
+def test_a_handler_that_forgets_to_return_is_told_so(echo: Any, forgets: str, chained: bool) -> None:
+    class Forgetful(Scripted):
+        def begin(self, audience: Any) -> Any:
+            return None if forgets == "begin" else super().begin(audience)
+
+    def nothing(*_: Any) -> None:
+        pass
+
+    auth: Any = Forgetful(nothing if forgets == "before_request" else None, nothing if forgets == "on_response" else None)
+    with EsriSession(auth=auth + Scripted() if chained else auth) as session:
+        with pytest.raises(ConfigurationError, match=rf"{forgets}\(\) has returned nothing"):
+            session.get(echo.url)
+        assert session.get(echo.url, drop_auth=True).ok
+        assert idle_connections(session) == 1
+    assert len(echo.requests) == 1 + (forgets == "on_response")
