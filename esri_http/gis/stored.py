@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("esri_http.gis")
 
 _KEYS = ("url", "username", "key_file", "cert_file", "client_id")
+_PATHS = ("key_file", "cert_file")
 
 
 class Profile:
@@ -62,8 +63,9 @@ class Profile:
         in_environment = secret_in_environment(self.name)
         if held is None:
             return given.completed(password=given.password or in_environment)
-        values = {key: given.values.get(key) if given.values.get(key) is not None else getattr(held, key) for key in _KEYS}
-        is_same = all(values[key] == getattr(held, key) for key in _KEYS)
+        told = [key for key in _KEYS if given.values.get(key) is not None]
+        values = {key: given.values[key] if key in told else getattr(held, key) for key in _KEYS}
+        is_same = all(_as_kept(key, given) == getattr(held, key) for key in told)
         if given.password is None and is_same and held.secret is not None:
             values["password"] = held.secret
             self._source = variable_of(self.name) if in_environment else "the secret store"
@@ -90,9 +92,8 @@ def parts_of(signed_in: SignedIn) -> StoredProfile:
     given = signed_in.given
     check_storable(given)
     secret = getattr(signed_in.way.handler, "refresh_token", None) if _keeps_refresh_token(given) else given.password
-    paths = {key: _path(given.values.get(key)) for key in ("key_file", "cert_file")}
-    url = given.address or str(signed_in.site.root)
-    return StoredProfile("", url, given.username, client_id=given.client_id, secret=secret, **paths)
+    parts = {key: _as_kept(key, given) for key in _KEYS}
+    return StoredProfile("", **{**parts, "url": parts["url"] or str(signed_in.site.root)}, secret=secret)
 
 
 def _keeps_refresh_token(given: Parameters) -> bool:
@@ -130,13 +131,14 @@ class RefreshTokenKeeper:
     def forget(self) -> None:
         """Take it out of the profile, unless another sign-in has put its own there. Raises `ProfileError`."""
         last, self._last = self._last, None
-        if last is not None and self._manager.exists(self._name) and self._manager.load(self._name).secret in (last, None):
-            self._manager.set_secret(self._name, None)  # which also says why the store could not be asked
+        if last is not None and self._manager.exists(self._name):
+            self._manager.drop_secret(self._name, last)
 
     def __repr__(self) -> str:
         return f"<RefreshTokenKeeper of {self._name}>"
 
 
-def _path(value: Any) -> str | None:
-    """An absolute path, since a profile is used from other folders, too."""
-    return None if value is None else os.path.abspath(os.fsdecode(value))
+def _as_kept(key: str, given: Parameters) -> str | None:
+    """What a profile keeps of this parameter. Paths are absolute, since a profile is used from other folders, too."""
+    value: Any = given.address if key == "url" else given.values.get(key)
+    return value if value is None or key not in _PATHS else os.path.abspath(os.fsdecode(value))

@@ -172,6 +172,11 @@ class ProfileManager:
         with self._secrets.kept(profile, checked_secret(profile, secret)):
             pass
 
+    def drop_secret(self, profile: str, secret: str) -> None:
+        """Have the store forget `secret`; another one that it has for this profile by now stays."""
+        self._section(profile)
+        self._secrets.drop(profile, secret)
+
     # -- how -------------------------------------------------------------------------------------------------------------
 
     @property

@@ -118,18 +118,27 @@ class Secrets:
         else:
             asked(name, lambda: self._store.set(self._service, name, secret))
 
+    def drop(self, name: str, secret: str) -> None:
+        """Forget `secret`, if that is what is kept; no error where there is no keyring."""
+        if self._held(name, or_nothing=True) == secret:
+            self.put(name, None)
+
+    def _held(self, name: str, or_nothing: bool) -> str | None:
+        """As `get`; with `or_nothing`, a store that is not there at all holds nothing."""
+        try:
+            return self.get(name)
+        except (MissingPackageError, NoSecretStoreError):
+            if not or_nothing:
+                raise
+            return None
+
     @contextmanager
     def kept(self, name: str, secret: str | None) -> Iterator[None]:
         """Keep `secret` (`None`: forget it) for good if the `with` ends well; else there is what was there before.
 
         To forget is no error where there is no keyring.
         """
-        try:
-            former = self.get(name)
-        except (MissingPackageError, NoSecretStoreError):
-            if secret is not None:
-                raise
-            former = None
+        former = self._held(name, or_nothing=secret is None)
         if former == secret:
             yield
             return

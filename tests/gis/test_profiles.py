@@ -165,6 +165,22 @@ def test_a_stored_password_goes_to_no_other_site_and_for_no_other_user(
     assert secret_of(vault, "x") == "amys-secret"
 
 
+def test_a_stored_password_is_used_where_the_same_is_given_in_other_words(
+    portal: EmbeddedPortal, with_vault: Any, ca: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nobody(prompt: str) -> str:
+        raise EOFError
+
+    amy = ca.client("amy")
+    monkeypatch.chdir(Path(amy.cert_file).parent)
+    given = {"cert_file": Path(amy.cert_file).name, "key_file": Path(Path(amy.key_file).name), "prompt": nobody}
+    address = f"{portal.portal_url}/home/?view=1#top"
+    with_vault(address, "amy", "amys-secret", profile="x", **given)
+    assert with_vault(address, "amy", profile="x", **given).users.me.username == "amy"
+    with pytest.raises(InteractionRequiredError):
+        with_vault(portal.standalone_url, "amy", profile="x", **given)
+
+
 def test_another_password_takes_the_place_of_the_stored_one(portal: EmbeddedPortal, with_vault: Any, vault: Vault) -> None:
     with_vault(portal.portal_url, "amy", "amys-secret", profile="x")
     portal.users["amy"].password = "a-new-one"
@@ -397,6 +413,18 @@ def test_a_sign_out_forgets_the_refresh_token_where_the_site_cannot_be_reached_a
     with pytest.raises(SecretStoreError, match="The vault is locked"):
         gis.logout()
     assert gis.session.auth is None
+
+
+def test_a_sign_out_takes_the_refresh_token_out_of_its_profile_also_where_the_environment_has_an_older_one(
+    portal: EmbeddedPortal, with_vault: Any, vault: Vault, person: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    portal.oauth.rotates_refresh_tokens = True
+    with_vault(portal.portal_url, client_id="app1", profile="x", **person)
+    monkeypatch.setenv("ESRI_HTTP_PASSWORD_X", vault.held.pop((ProfileManager.service, "x")))
+    gis = with_vault(None, profile="x")
+    assert secret_of(vault, "x") == gis.session.auth.refresh_token
+    assert gis.logout()
+    assert secret_of(vault, "x") is None
 
 
 def test_a_sign_out_leaves_a_password_and_the_refresh_token_of_another_sign_in(
