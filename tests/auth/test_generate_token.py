@@ -118,6 +118,29 @@ def test_an_expiry_that_no_calendar_has_is_not_shown(portal, open_session, amy, 
     assert session.auth.expiration is None
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        *({"username": bad} for bad in (5, b"amy", ["amy"], "\ud800")),
+        *({"password": bad} for bad in (5, b"secret", ["secret"], object(), "half \udc00")),
+        {"client": "ip", "ip": 5},
+    ],
+)  # fmt: skip
+def test_options_that_are_no_text_are_refused_at_once(options):
+    given = {"token_url": "https://portal.example/portal", "username": "amy", "password": "secret", **options}
+    with pytest.raises(ConfigurationError, match=rf"{'|'.join(options)}= (takes text|holds half a character)"):
+        EsriGenTokenAuth(**given)
+
+
+@pytest.mark.parametrize("password", [None, 5, b"secret", "\ud800"])
+def test_a_password_that_is_set_later_is_looked_at_like_the_first(portal, open_session, amy, password):
+    session = open_session(amy(portal))
+    with pytest.raises(ConfigurationError, match="password="):
+        session.auth.password = password
+    assert session.auth.token
+    assert sign_ins(portal) == 1
+
+
 @pytest.mark.parametrize("minutes", [0, -1, "60", True, None, float("nan"), float("inf"), 10**400, 1e13])
 def test_a_time_out_that_is_no_time_is_refused(minutes):
     with pytest.raises(ConfigurationError, match="time_out"):
@@ -158,6 +181,7 @@ class TestReferer:
             ("https://tool.example/", "http", "https://tool.example/"),
             (None, "https://mine.example", "https://mine.example"),
             (None, "http", "http"),
+            ("", "https://mine.example", "https://mine.example"),
             (None, None, "http"),
             ("https://tool.example/", None, "https://tool.example/"),
         ],

@@ -426,7 +426,18 @@ class TestAnswers:
         assert_hidden([token, "app1-secret"], caught.value, session.auth, session, logs=caplog.text)
 
 
-@pytest.mark.parametrize("options", [{"client_id": ""}, {"expiration": 0}, {"expiration": -2}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"client_id": ""}, {"expiration": 0}, {"expiration": -2},
+        *({"client_id": bad} for bad in (5, b"app1", "\ud800")),
+        *({"redirect_uri": bad} for bad in (5, ["http://127.0.0.1"], "\ud800")),
+        *({"refresh_token": bad} for bad in (5, b"token")),
+        *({"mfa_code": bad} for bad in (123456, b"JBSWY3DPEHPK3PXP", ["JBSWY3DPEHPK3PXP"])),
+        *({"wait_seconds": bad} for bad in (0, -1, float("nan"), float("inf"), "5", True)),
+        {"client_secret": 5}, {"username": 5}, {"password": 5}, {"on_token": "print"}, {"open_browser": 1}, {"prompt": "yes"},
+    ],
+)  # fmt: skip
 def test_settings_that_cannot_work_are_refused(options):
     with pytest.raises(ConfigurationError):
         EsriOAuth2Auth(**{"base_url": "https://portal.example", "client_id": "app1", **options})

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from esri_http import EsriSession, EsriUserTokenAuth
-from esri_http.words.errors import ArcGISLoginError, ConfigurationError, TokenRequestError
+from esri_http.words.errors import ArcGISLoginError, ConfigurationError, InvalidHeaderError, TokenRequestError
 from tests.auth.helpers import SELF, errors_in, guarded, in_threads, meanwhile, token_sent
 from tests.support.peers import Reply, json_reply
 
@@ -90,6 +90,21 @@ def test_what_is_no_token_is_refused_at_once(token):
     with pytest.raises(ConfigurationError) as caught:
         EsriUserTokenAuth(token)
     assert not isinstance(token, str) or len(token.strip()) < 3 or token not in str(caught.value)
+
+
+@pytest.mark.parametrize("referer", [5, ["https://tool.example/"], object(), "two\r\nlines", "\u0142\u00f3d\u017a"])
+def test_a_referer_that_cannot_be_sent_is_refused_at_once(referer):
+    with pytest.raises(InvalidHeaderError, match="Referer"):
+        EsriUserTokenAuth(TOKEN, referer)
+    auth = EsriUserTokenAuth(TOKEN)
+    with pytest.raises(InvalidHeaderError, match="Referer"):
+        auth.referer = referer
+    assert auth.referer is None
+
+
+def test_what_cannot_renew_is_refused_at_once():
+    with pytest.raises(ConfigurationError, match="renew= takes a function, not str"):
+        EsriUserTokenAuth(TOKEN, renew="another-token")
 
 
 @pytest.mark.parametrize("expires", ["tomorrow", True, [1], object(), float("nan"), float("inf"), 10**400])

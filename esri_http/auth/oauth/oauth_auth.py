@@ -10,7 +10,7 @@ from ...words.redaction import redact_url
 from ...words.settings import read_deadline
 from ...words.urls import split_url
 from ..sites import portal_root, server_root
-from ..tokens.lifetimes import DEFAULT_MINUTES, LONGEST, check_expiration, check_patience
+from ..tokens.lifetimes import DEFAULT_MINUTES, LONGEST, check_expiration
 from ..tokens.site_auth import SiteAuth
 from ..tokens.token_auth import check_functions, check_texts
 from ..tokens.token_services import portal_service
@@ -82,7 +82,6 @@ class OAuthAuth(SiteAuth):
         )  # fmt: skip
         check_functions(on_token=on_token, open_browser=open_browser, prompt=prompt)
         check_expiration(expiration)
-        check_patience(wait_seconds)
         self._app = OAuthApp(self.portal, client_id, client_secret)
         self.username = username
         self.expiration = expiration

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Callable
 from ...words.errors import ConfigurationError
 from ...words.redaction import redact_url
 from ..flights import Flights
-from .lifetimes import are_minutes
+from .lifetimes import is_duration
 from .portal_tokens import PortalTokens
 from .site_auth import SiteAuth, expires_of, usable
-from .token_auth import TokenAuth
+from .token_auth import TokenAuth, check_texts
 from .token_requests import ask_for_token, minutes_field
 from .token_services import find_service
 
@@ -70,12 +70,11 @@ class EsriGenTokenAuth(SiteAuth):
         service: TokenService | None = None,
         **options: Any,
     ) -> None:
+        self.username = username
         super().__init__(password=password, referer=referer, legacy=legacy, verify_cert=verify_cert, **options)
         if client not in _CLIENTS or (client == "ip") != (ip is not None):
             raise ConfigurationError("client= is 'referer', 'requestip', or 'ip' together with ip=.")
-        if (username is None) != (password is None) or username == "":
-            raise ConfigurationError("EsriGenTokenAuth needs username= and password=, or portal_auth=, or neither.")
-        self.username = username
+        check_texts(username=username, ip=ip)
         self.portal_auth = portal_auth
         self.client = client
         self.ip = ip
@@ -96,7 +95,7 @@ class EsriGenTokenAuth(SiteAuth):
 
     @time_out.setter
     def time_out(self, minutes: float) -> None:
-        if not are_minutes(minutes):
+        if not is_duration(minutes):
             raise ConfigurationError("time_out= takes minutes greater than zero.")
         self._minutes = minutes
 
@@ -160,6 +159,11 @@ class EsriGenTokenAuth(SiteAuth):
         elif self.client == "ip":
             fields["ip"] = self.ip
         return self._remembering(lambda: ask_for_token(service, fields, referer, wire, self.clock, self._minutes))
+
+    def _check_password(self, password: object) -> None:
+        super()._check_password(password)
+        if (self.username is None) != (password is None) or self.username == "":
+            raise ConfigurationError("EsriGenTokenAuth needs username= and password=, or portal_auth=, or neither.")
 
     def _expected_user(self) -> str | None:
         return self.username

@@ -15,17 +15,17 @@ _MOST_DIGITS = 20
 DEFAULT_MINUTES = 20160.0
 # The longest allowed, as a caller says it.
 LONGEST = -1
-_MOST_MINUTES = 10**8
+_LONGEST_DURATION = 10**8
 
 
-def are_minutes(said: object) -> bool:
-    """Whether `said` is a number of minutes that something can be asked to live, at most about two hundred years."""
-    return isinstance(said, (int, float)) and not isinstance(said, bool) and 0 < said < _MOST_MINUTES
+def is_duration(said: object) -> bool:
+    """Whether `said` is a number of minutes that something can last: above zero, and not without end."""
+    return isinstance(said, (int, float)) and not isinstance(said, bool) and 0 < said < _LONGEST_DURATION
 
 
 def check_expiration(minutes: object) -> None:
     """Raise `ConfigurationError` where `minutes` are neither a time that a sign-in can last nor `LONGEST` nor `None`."""
-    if minutes is not None and minutes != LONGEST and not are_minutes(minutes):
+    if minutes is not None and minutes != LONGEST and not is_duration(minutes):
         raise ConfigurationError("expiration= takes minutes greater than zero, or -1 for the longest that is allowed.")
 
 

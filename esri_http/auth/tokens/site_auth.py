@@ -13,7 +13,7 @@ from ..flights import fresh
 from .keeper import Fetched, TokenKeeper
 from .routing import TokenRouter
 from .token_answers import read_json
-from .token_auth import TokenAuth, attach
+from .token_auth import TokenAuth, attach, check_texts
 
 if TYPE_CHECKING:
     from ..base import Audience, BaseEsriAuth, Wire
@@ -39,6 +39,7 @@ class SiteAuth(TokenAuth):
         **options: Any,
     ) -> None:
         super().__init__(**options)
+        self._check_password(password)
         self._password = password
         self._passwords_set = 0
         self.clock = clock
@@ -64,6 +65,10 @@ class SiteAuth(TokenAuth):
             raise NotImplementedError
         return self._router
 
+    def _check_password(self, password: object) -> None:
+        """Raise `ConfigurationError` where `password` is none that one can sign in with; `None`: somebody is asked for it."""
+        check_texts(password=password)
+
     def _expected_user(self) -> str | None:
         """Who the portal should say that we are; `None` for anybody."""
         return None
@@ -81,6 +86,7 @@ class SiteAuth(TokenAuth):
 
     @password.setter
     def password(self, password: str) -> None:
+        self._check_password(password)
         self._password = password
         self._passwords_set += 1
         self._forget()

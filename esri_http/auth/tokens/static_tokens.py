@@ -11,7 +11,7 @@ from ..base import INERT, Audience, AuthRun
 from .inner import InnerAuth
 from .keeper import Fetched, TokenKeeper, check_token
 from .lifetimes import END_OF_TIME, LONGEST_LIFE_SECONDS, epoch_seconds
-from .token_auth import TokenAuth
+from .token_auth import TokenAuth, check_functions
 
 if TYPE_CHECKING:
     from ...messages.request import Request
@@ -133,6 +133,7 @@ class EsriUserTokenAuth(TokenAuth):
         **options: Any,
     ) -> None:
         super().__init__(referer=referer, verify_cert=verify_cert, **options)
+        check_functions(renew=renew)
         self._given = GivenToken(self._name, read_given(token, expires, clock), renew, clock)
         self._router = None if url is None else self._router_at(url)
 

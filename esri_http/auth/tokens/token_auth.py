@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Callable, Protocol
 from urllib.parse import quote
 
 from ...words.errors import ArcGISLoginError, ConfigurationError, NoTokenError, SignInError
-from ...words.headers import TOKEN_HEADER, lookup
+from ...words.headers import TOKEN_HEADER, lookup, text_value
 from ...words.redaction import redact_url
 from ..base import ACCEPT, INERT, REPLAY, Audience, AuthRun, BaseEsriAuth
 from ..flights import fresh
@@ -78,6 +78,16 @@ class TokenAuth(BaseEsriAuth):
     def referer_to_send(self, wire: Wire) -> str | None:
         """The `Referer` that has to go with the token; `None` where the session's own will do."""
         return self.referer
+
+    @property
+    def referer(self) -> str | None:
+        """The `Referer` that the token is bound to; `None` for the session's. Setting it raises `InvalidHeaderError`."""
+        return self._referer
+
+    @referer.setter
+    def referer(self, referer: str | None) -> None:
+        # An empty one is none: a token that is bound to the session's would go out with it in its place.
+        self._referer = None if referer is None else text_value("Referer", referer) or None
 
     # -- outside of a request ----------------------------------------------------------------------------------------
 
@@ -207,6 +217,22 @@ class TokenRun(AuthRun):
         return ArcGISLoginError(
             message, url=response.url, code=error.code if error else None, details=list(error.details) if error else None
         )
+
+
+def check_texts(**given: object) -> None:
+    """Raise `ConfigurationError` where one of the options is neither text that can be sent nor `None`."""
+    for name, value in given.items():
+        if value is not None and not isinstance(value, str):
+            raise ConfigurationError(f"{name}= takes text, not {type(value).__name__}.")
+        if value is not None and any("\ud800" <= letter <= "\udfff" for letter in value):
+            raise ConfigurationError(f"{name}= holds half a character (a lone surrogate).")
+
+
+def check_functions(**given: object) -> None:
+    """Raise `ConfigurationError` where one of the options is neither a function nor `None`."""
+    for name, value in given.items():
+        if value is not None and not callable(value):
+            raise ConfigurationError(f"{name}= takes a function, not {type(value).__name__}.")
 
 
 def attach(request: Request, value: str, referer: str | None, legacy: bool) -> Request:
