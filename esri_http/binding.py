@@ -14,17 +14,25 @@ if TYPE_CHECKING:
     from .session import EsriSession
 
 _NOWHERE = Origin("https", "nowhere.invalid", 443)
+_MOST_SESSIONS = 8
 
 
 class WireOpener:
-    """Opens a wire of a session for a handler, through those to the left of it. Holds both weakly: the handler holds this."""
+    """Opens a wire of a session for a handler, through those to the left of it. Holds both weakly: the handler holds this.
+
+    Of several sessions that share the handler it is the last that took it and is still there.
+    """
 
     def __init__(self, session: EsriSession, handler: BaseEsriAuth) -> None:
-        self._session = weakref.ref(session)
+        before = getattr(handler, "_open_wire", None)
+        others = before._sessions if isinstance(before, WireOpener) else ()
+        alive = [other for other in others if other() not in (None, session)]
+        self._sessions = (weakref.ref(session), *alive[: _MOST_SESSIONS - 1])
         self._handler = weakref.ref(handler)
 
     def __call__(self) -> Wire:
-        session, handler = self._session(), self._handler()
+        session = next((one for one in (known() for known in self._sessions) if one is not None), None)
+        handler = self._handler()
         if session is None or handler is None:
             raise ConfigurationError("The session that this handler belonged to is gone; give the handler to another one.")
         from .pipeline.exchange import ExchangeWire

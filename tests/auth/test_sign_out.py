@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from esri_http import BaseEsriAuth, EsriAPIKeyAuth, EsriBasicAuth, EsriGenTokenAuth, EsriUserTokenAuth
+from esri_http import BaseEsriAuth, EsriAPIKeyAuth, EsriBasicAuth, EsriGenTokenAuth, EsriSession, EsriUserTokenAuth
 from esri_http.testing import faults
 from esri_http.words.errors import ArcGISLoginError, ConfigurationError, EsriHttpError, InteractionRequiredError, SignInError
 from tests.auth.helpers import SELF, meanwhile, sign_ins, token_sent, trail
+from tests.support.sessions import collect_garbage
 
 REVOKED = {"page", "PKCE", "OAuth", "refresh token"}
 KEPT = {"user token", "user token of a site", "API key"}
@@ -272,3 +273,14 @@ def test_after_its_own_sign_out_such_a_handler_tells_no_token(portal, make, open
     for ask in (lambda: session.auth.token, lambda: session.auth.token_for(portal.server_url)):
         with pytest.raises(SignInError, match="EsriGenTokenAuth is signed out"):
             ask()
+
+
+def test_a_handler_that_another_session_took_and_left_is_signed_out_through_the_one_that_is_there(portal, make, open_session):
+    session, passing = open_session(make("PKCE")), EsriSession()
+    assert asked(session, portal)
+    assert passing.get(portal.portal_url + SELF, auth=session.auth).ok
+    passing.close()
+    del passing
+    collect_garbage()
+    assert session.auth.token
+    assert session.auth.logout() is True
