@@ -177,6 +177,9 @@ class SignInError(EsriHttpError):
     `code` (int or None), `error` (str or None, OAuth's short name) and `details` (list of str) are the server's words.
     """
 
+    is_of_another = False
+    """Whether it ended a request by which one handler signs in, though it is about the sign-in of another one."""
+
     def __init__(
         self,
         message: str = "",

@@ -24,6 +24,7 @@ from esri_http import (
     EsriBuiltInAuth,
     EsriDigestAuth,
     EsriGenTokenAuth,
+    EsriOAuth2Auth,
     EsriSession,
     EsriUserTokenAuth,
     NoTokenError,
@@ -211,6 +212,35 @@ def test_a_refused_password_is_sent_once_and_then_remembered(adaptor: Any, open_
     auth.password = "web-tier-word"
     assert session.get(portal.portal_url + "/sharing/rest", params={"f": "json"}).ok
     assert len(peer.requests) == 3
+
+
+@pytest.fixture(params=["generateToken", "built-in", "refresh token"])
+def behind(request: Any, adaptor: Any, fake_clock: Any) -> Any:
+    """A handler that signs amy in at the portal behind the web tier."""
+    portal, _ = adaptor
+    portal.register_app("app1", redirect_uris=["urn:ietf:wg:oauth:2.0:oob"])
+    given: dict[str, Any] = {"username": "amy", "password": portal.password("amy"), "clock": fake_clock}
+    if request.param == "generateToken":
+        return EsriGenTokenAuth(portal.token_url, **given)
+    if request.param == "refresh token":
+        token = portal.oauth.issue_refresh_token("amy", "app1")
+        return EsriOAuth2Auth(portal.portal_url, "app1", refresh_token=token, clock=fake_clock)
+    return EsriBuiltInAuth(portal.portal_url, **given)
+
+
+def test_what_the_web_tier_refuses_is_not_held_against_the_sign_in_behind_it(
+    adaptor: Any, behind: Any, open_session: Any
+) -> None:
+    portal, peer = adaptor
+    door = EsriBasicAuth(None, "amy", "not-the-word")
+    session = open_session(door + behind)
+    url = portal.portal_url + "/sharing/rest/community/self?f=json"
+    for _ in range(2):
+        with pytest.raises(ArcGISLoginError, match=r"of amy is wrong \(Basic\)"):
+            session.get(url)
+    assert len(peer.requests) == 1
+    door.password = "web-tier-word"
+    assert session.get(url).json()["username"] == "amy"
 
 
 def test_a_401_for_one_path_is_about_that_path_where_others_were_answered(handler_peer: Any, open_session: Any) -> None:

@@ -12,7 +12,7 @@ from ...words.redaction import redact_url
 from ..tokens.keeper import Fetched, check_token
 from ..tokens.lifetimes import number_in, sensible_life
 from ..tokens.token_answers import read_json
-from ..tokens.token_requests import form_post, hide_secrets, minutes_field
+from ..tokens.token_requests import form_post, hide_secrets, minutes_field, send
 from .pkce import Proof
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class OAuthApp:
         if self._client_secret:
             posted["client_secret"] = self._client_secret
         url = self.url(name)
-        response = wire.send(form_post(url.origin, url.target, posted, wire.referer))
+        response = send(form_post(url.origin, url.target, posted, wire.referer), wire)
         try:
             answer = read_json(response, "The OAuth service")
             problem = refusal_of(response, answer)

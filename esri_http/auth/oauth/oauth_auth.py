@@ -142,6 +142,8 @@ class OAuthAuth(SiteAuth):
         try:
             return self._refresh(held, wire)
         except ArcGISLoginError as error:
+            if error.is_of_another:
+                raise
             self._refresh_token = None
             if self._password is None or not self.username:
                 raise ArcGISLoginError(
@@ -157,7 +159,7 @@ class OAuthAuth(SiteAuth):
             try:
                 return self._app.by_refresh_token(held.value, wire, held.redirect_uri)
             except ArcGISLoginError as error:
-                if error.code == _DEAD:
+                if error.code == _DEAD or error.is_of_another:
                     raise
                 log.debug("%s does not exchange the refresh token (%s), it is used on", self.portal, error)
         return self._app.by_refresh_token(held.value, wire)

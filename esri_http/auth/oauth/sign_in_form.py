@@ -8,7 +8,7 @@ from ...messages.request import Request
 from ...words.errors import ArcGISLoginError, EsriHttpError, InteractionRequiredError, SignInError, TokenRequestError
 from ...words.redaction import redact_url
 from ...words.urls import resolve_url
-from ..tokens.token_requests import form_post, hide_secrets
+from ..tokens.token_requests import form_post, hide_secrets, send
 from .oauth_app import OOB
 from .one_time_codes import one_time_code
 from .pkce import same_state
@@ -76,7 +76,7 @@ class FormSignIn:
         """The page at `url`, after redirects within the portal; or the redirect that ends the sign-in."""
         split = resolve_url(self._app.portal.origin, "/", url)
         for _ in range(_MOST_HOPS):
-            page = Page(self._wire.send(Request("GET", split.origin, split.target, {"Accept": "text/html"})))
+            page = Page(send(Request("GET", split.origin, split.target, {"Accept": "text/html"}), self._wire))
             following = page.next
             if not page.location or page.answer(redirect_uri) or page.step:
                 return page
@@ -102,7 +102,7 @@ class FormSignIn:
                 raise TokenRequestError(f"{self._app.portal} ended the sign-in: {_words_of(answer)}.", error=answer["error"])
             return self._code_in(answer, redirect_uri, state)
         except TokenRequestError as error:
-            if error.code is not None and error.code >= 500:
+            if error.is_of_another or (error.code is not None and error.code >= 500):
                 raise
             failure = error
         words = f"{failure} User name and password are not tried again, so that no account is locked."
@@ -186,7 +186,7 @@ class FormSignIn:
         raise TokenRequestError(f"After the password, {self._app.portal} showed a page that is not understood{title}.")
 
     def _post(self, url: SplitUrl, fields: dict[str, str]) -> Page:
-        page = Page(self._wire.send(form_post(url.origin, url.target, fields)))
+        page = Page(send(form_post(url.origin, url.target, fields), self._wire))
         if page.status >= 500:
             raise TokenRequestError(f"{page.shown} is out of order: HTTP {page.status}.", url=page.shown, code=page.status)
         return page

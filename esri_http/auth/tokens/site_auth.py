@@ -104,7 +104,7 @@ class SiteAuth(TokenAuth):
         try:
             return attempt()
         except (ArcGISLoginError, InteractionRequiredError) as error:
-            if self._passwords_set == before:
+            if self._passwords_set == before and not error.is_of_another:
                 self._keeper.refusal = fresh(error)
             raise
 

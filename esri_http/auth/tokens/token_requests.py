@@ -13,6 +13,7 @@ from .token_answers import read_token
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from ...messages.response import Response
     from ...words.clock import Clock
     from ...words.origins import Origin, SplitUrl
     from ..base import Wire
@@ -30,6 +31,15 @@ def form_post(origin: Origin, target: str, fields: dict[str, Any], referer: str 
     return Request("POST", origin, target, headers, make_body(data=fields))
 
 
+def send(request: Request, wire: Wire) -> Response:
+    """Send a request by which a handler signs in. What the handlers nearer the wire refuse says nothing of its own sign-in."""
+    try:
+        return wire.send(request)
+    except SignInError as error:
+        error.is_of_another = True
+        raise
+
+
 def ask_for_token(
     service: SplitUrl, fields: dict[str, Any], referer: str | None, wire: Wire, clock: Clock, minutes: float | None = None
 ) -> Fetched:
@@ -39,7 +49,7 @@ def ask_for_token(
     what was posted, even if the server repeats it.
     """
     fields = {**fields, "f": "json"}
-    response = wire.send(form_post(service.origin, service.target, fields, referer))
+    response = send(form_post(service.origin, service.target, fields, referer), wire)
     try:
         return read_token(response, clock, minutes, by_password="password" in fields)
     except SignInError as error:
