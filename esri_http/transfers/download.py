@@ -23,7 +23,7 @@ from ..words.headers import pairs
 from ..words.redaction import redact_url
 from ..words.settings import read_deadline, read_timeout
 from ..words.urls import split_url
-from .local import check_target, followed, path_text
+from .local import check_folder, check_target, followed, path_text
 from .names import file_name_of
 from .part import Part
 from .progress import Progress, passing_on
@@ -92,7 +92,9 @@ class Download:
 
     def _run(self) -> str:
         try:
-            if not self._takes_name:
+            if self._takes_name:
+                check_folder(self._path, self._path)
+            else:
                 self._open(followed(self._path))
             while not self._went_through():
                 pass

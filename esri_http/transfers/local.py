@@ -48,12 +48,16 @@ def put_in_place(whole: str, path: str) -> None:
     os.replace(whole, path)
 
 
+def check_folder(folder: str, path: str) -> None:
+    """Raise `LocalFileError` about `path` where there is no such folder."""
+    if not os.path.isdir(folder):
+        raise LocalFileError(f"There is no folder {folder}, where the file is to go; make it first.", path=path)
+
+
 def check_target(path: str) -> None:
     """Raise `LocalFileError` where no file can be put at the absolute `path`: no folder, or something else in its place."""
-    folder = os.path.dirname(path)
+    check_folder(os.path.dirname(path), path)
     with local_trouble(path, "written"):
-        if not os.path.isdir(folder):
-            raise LocalFileError(f"There is no folder {folder} for {os.path.basename(path)}; make it first.", path=path)
         try:
             found = os.stat(path)
         except FileNotFoundError:

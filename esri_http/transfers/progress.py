@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..words.errors import ConfigurationError
+
 if TYPE_CHECKING:
     from typing import Callable, Optional, TypeVar
 
@@ -18,12 +20,15 @@ _SECONDS_BETWEEN = 0.1
 class Progress:
     """How far one transfer is. Calls back from the thread of the transfer, at most about ten times a second.
 
-    `callback(done, total)` gets bytes, and `None` for a total that is not known; without a callback nothing is done.
+    `callback(done, total)` gets bytes, and `None` for a total that is not known; without a callback nothing is done. Raises
+    `ConfigurationError` for one that is no function.
     """
 
     __slots__ = ("_callback", "_clock", "_next")
 
     def __init__(self, callback: ProgressCallback | None, clock: Clock) -> None:
+        if callback is not None and not callable(callback):
+            raise ConfigurationError(f"progress= takes a function, not {type(callback).__name__}.")
         self._callback = callback
         self._clock = clock
         self._next = 0.0

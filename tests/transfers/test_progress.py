@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from esri_http import EsriSession
-from esri_http.words.errors import ConnectionLostError
+from esri_http.words.errors import ConfigurationError, ConnectionLostError
 
 from ..support.http_messages import Reply, head_bytes
 from ..support.plumbing import PATIENCE, Connection
@@ -54,6 +54,12 @@ def test_it_is_told_ten_times_a_second(transfer: Any) -> None:
     assert min(later - earlier for earlier, later in zip(times, times[1:])) >= 0.1
     assert [done for _, done in told] == sorted(done for _, done in told)
     assert [done for _, done in told].count(len(LARGE)) == 1
+
+
+def test_what_is_no_function_is_told_before_anything_is_sent(transfer: Any, fake_clock: Any, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="progress= takes a function, not int"):
+        transfer(5, fake_clock)
+    assert [path.name for path in tmp_path.iterdir()] == ["source.bin"]
 
 
 def test_it_is_called_in_the_thread_of_the_caller(transfer: Any) -> None:
