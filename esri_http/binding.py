@@ -27,7 +27,7 @@ class WireOpener:
         before = getattr(handler, "_open_wire", None)
         others = before._sessions if isinstance(before, WireOpener) else ()
         alive = [other for other in others if other() not in (None, session)]
-        self._sessions = (weakref.ref(session), *alive[: _MOST_SESSIONS - 1])
+        self._sessions: tuple[weakref.ref[EsriSession], ...] = (weakref.ref(session), *alive[: _MOST_SESSIONS - 1])
         self._handler = weakref.ref(handler)
 
     def __call__(self) -> Wire:

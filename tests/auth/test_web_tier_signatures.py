@@ -85,6 +85,13 @@ def test_what_is_no_text_is_refused_at_once(name: str, field: str) -> None:
     assert_hidden([SECRET], caught.value)
 
 
+@pytest.mark.parametrize("name", [name for name in MADE if name not in ("EsriPKIAuth",)])
+def test_a_user_name_with_half_a_character_is_refused_before_a_server_is_blamed_for_it(name: str) -> None:
+    with pytest.raises(ConfigurationError, match="half a character") as caught:
+        getattr(esri_http, name)(**{**NAMED, "username": "amy\udcff"})
+    assert_hidden([SECRET], caught.value)
+
+
 @pytest.mark.parametrize("value", [7, b"HTTP", True, float("nan"), ["a"]], ids=repr)
 @pytest.mark.parametrize(
     "name, option",

@@ -115,6 +115,8 @@ class PasswordAuth(WebTierAuth):
     def __init__(self, session: Any = None, username: str | None = None, password: str | None = None, **options: Any) -> None:
         super().__init__(session, **options)
         self.username = self._text_if_any("username", username)
+        if any("\ud800" <= letter <= "\udfff" for letter in self.username or ""):
+            raise ConfigurationError("The user name holds half a character (a lone surrogate), which no server knows.")
         self._password = self._text_if_any("password", password)
 
     def _text(self, name: str, value: Any) -> str:
