@@ -56,6 +56,10 @@ class CarefulResponse(http.client.HTTPResponse):
             super().begin()
         if self._reads.ended:
             raise http.client.IncompleteRead(b"")  # the head breaks off, which the standard library takes for its end
+        if self.headers.defects and self.headers.get_payload():
+            raise MalformedAnswer("a line of its head is no header field")  # and those behind it would be lost
+        if self.status == http.client.SWITCHING_PROTOCOLS:
+            self.will_close = True  # what comes next on this connection is not HTTP
         self._check_framing()
         if self.chunked:
             self.fp = _ChunkLines(self.fp)  # type: ignore[assignment]
@@ -78,8 +82,8 @@ class CarefulResponse(http.client.HTTPResponse):
                 self.will_close = True
             elif self.length is None:
                 self.length = int(value)
-        coding = self.headers["transfer-encoding"]
-        if coding is not None and coding.lower() not in ("chunked", "identity"):
+        codings = self.headers.get_all("transfer-encoding", [])
+        if len(codings) > 1 or not {"chunked", "identity"}.issuperset(map(str.lower, codings)):
             raise MalformedAnswer("its Transfer-Encoding is not known")
 
     def read(self, amt: int | None = None) -> bytes:
@@ -147,7 +151,8 @@ class _TimedReads(socket.SocketIO):
             if left <= 0:
                 raise socket.timeout("the time for the whole call is up")
             sock: Any = self._sock  # type: ignore[attr-defined]
-            if left < (sock.gettimeout() or left):
+            patience = sock.gettimeout()
+            if patience is None or left < patience:
                 sock.settimeout(left)
         got = super().readinto(buffer)
         if not got:

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from esri_http import EsriSession
+from esri_http.wire.answers import CarefulResponse
+from esri_http.words.clock import Deadline
 from esri_http.words.errors import (
     BodyNotReplayableError,
     ConnectError,
@@ -220,6 +222,16 @@ class TestSilence:
             with fails_with(DeadlineExceededError, "0.15 s"):
                 client.get(peer.url_for(PATH), deadline=0.15)
             check_usable(client, peer)
+
+    def test_a_read_without_a_time_out_is_cut_at_its_deadline(self) -> None:
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            ours.settimeout(None)
+            theirs.sendall(b"HTTP/1.1 200 OK\r\n")
+            response = CarefulResponse(ours, deadline=Deadline(0.1))
+            with pytest.raises(socket.timeout):
+                response.begin()
+            response.close()
 
     def test_the_deadline_does_not_hold_for_what_the_caller_reads_later(
         self, scripted_peer: Any, fake_clock: FakeClock

@@ -139,10 +139,19 @@ class TestHeads:
     def test_interim_answers_without_end_are_refused(self, scripted_peer: Any, status: int) -> None:
         expect_protocol_error(scripted_peer, list(endless(head_bytes(status) * 1000)))
 
-    def test_a_switch_of_protocols_is_an_answer(self, scripted_peer: Any) -> None:
-        peer = scripted_peer(says(head_bytes(101, {"Upgrade": "websocket"})))
+    @pytest.mark.parametrize("stream", [False, True])
+    def test_a_switch_of_protocols_is_an_answer_and_the_last_one_there(self, scripted_peer: Any, stream: bool) -> None:
+        peer = scripted_peer([says(head_bytes(101, {"Upgrade": "websocket"})), answers_well])
         with session() as client:
-            assert client.get(peer.url).status_code == 101
+            response = client.get(peer.url, stream=stream)
+            assert (response.status_code, response.content) == (101, b"")
+            check_usable(client, peer)
+        assert peer.connections == 2
+
+    @pytest.mark.parametrize("line", [b"no field at all", b"Content-Length : 5", b"two words: x", b"--edge"])
+    def test_a_line_that_is_no_header_field_is_refused_with_all_behind_it(self, scripted_peer: Any, line: bytes) -> None:
+        fields = b"Content-Type: multipart/mixed; boundary=edge\r\n" + line + b"\r\nContent-Length: 5\r\n\r\n"
+        expect_protocol_error(scripted_peer, b"HTTP/1.1 200 OK\r\n" + fields + b"hello")
 
 
 class TestLengths:
@@ -175,6 +184,11 @@ class TestLengths:
     @pytest.mark.parametrize("coding", ["gzip, chunked", "chunked, gzip", "xchunked", "gzip"])
     def test_a_transfer_coding_that_is_not_known_is_refused(self, scripted_peer: Any, coding: str) -> None:
         expect_protocol_error(scripted_peer, answer(200, {"Transfer-Encoding": coding}, chunk(b"hello") + END))
+
+    @pytest.mark.parametrize("codings", ["identity chunked", "chunked identity", "chunked gzip", "chunked chunked"])
+    def test_transfer_codings_in_several_fields_are_refused(self, scripted_peer: Any, codings: str) -> None:
+        fields = [("Transfer-Encoding", coding) for coding in codings.split()]
+        expect_protocol_error(scripted_peer, answer(200, fields, chunk(b"hello") + END))
 
     @every_reader
     def test_a_body_without_length_ends_with_the_connection(self, scripted_peer: Any, read: Any) -> None:
