@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Callable
 
 from ..words.errors import ConfigurationError
-from ..words.headers import Headers
+from ..words.headers import Headers, check_method
 from .base import ACCEPT, INERT, Audience, AuthRun, BaseEsriAuth
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class CallableRun(AuthRun):
         changed = self._auth(facade)
         if not isinstance(changed, CallableRequest):
             raise ConfigurationError(f"{type(self._auth).__name__} must return the request that it was given.")
-        self._hooks = list(changed.hooks["response"])
+        self._hooks = _hooks_of(changed)
         return changed.finished()
 
     def on_response(self, request: Request, response: Response, wire: Wire) -> Answer:
@@ -80,6 +80,15 @@ class CallableRun(AuthRun):
             response.close()
             raise
         return answer
+
+
+def _hooks_of(request: CallableRequest) -> list[Callable[..., Any]]:
+    """The hooks of a request. Its `hooks` may have been set anew, as other clients let one: to a callable, several, or none."""
+    given = (request.hooks or {}).get("response") or ()
+    hooks = list(given) if isinstance(given, (list, tuple)) else [given]
+    if not all(callable(hook) for hook in hooks):
+        raise ConfigurationError("The hooks of a request hold something that cannot be called.")
+    return hooks
 
 
 def _replacement(said: Any, request: Request, hook: Any) -> Response | None:
@@ -154,7 +163,9 @@ class CallableRequest:
         from ..messages.body import make_body
         from ..words.urls import split_url
 
-        request = self._request.replace(method=self.method, headers=Headers(self.headers).plain())
+        request = self._request.replace(headers=Headers(self.headers).plain())
+        if self.method != request.method:
+            request.method = check_method(self.method)
         if self.url != self._request.url:
             split = split_url(self.url)
             if split.origin != self._request.origin:

@@ -16,7 +16,7 @@ import requests.auth
 
 from esri_http import BaseEsriAuth, EsriSession, SupportMultiAuth
 from esri_http.auth.callables import CallableAuth, adopt
-from esri_http.words.errors import BodyNotReplayableError, ConfigurationError
+from esri_http.words.errors import BodyNotReplayableError, ConfigurationError, InvalidHeaderError
 
 from ..support.http_messages import RecordedRequest, Reply, json_reply
 from ..support.sessions import collect_garbage, idle_connections, on_threads
@@ -420,6 +420,46 @@ def test_it_may_not_send_the_request_elsewhere(echo: Any) -> None:
         return r
 
     with EsriSession(auth=auth) as session, pytest.raises(ConfigurationError, match="another origin"):
+        session.get(echo.url)
+    assert echo.requests == []
+
+
+@pytest.mark.parametrize("method", ["GE T", "GET / HTTP/1.1\r\nX: y\r\n\r\n", "", None, b"GET", 5])
+def test_a_method_that_is_none_is_told_and_no_server_blamed_for_it(echo: Any, method: Any) -> None:
+    def change(request: Any) -> Any:
+        request.method = method
+        return request
+
+    with EsriSession(auth=change) as session, pytest.raises(InvalidHeaderError, match="not an HTTP method") as caught:
+        session.get(echo.url)
+    assert "\n" not in str(caught.value)
+    assert echo.requests == []
+
+
+@pytest.mark.parametrize("hooks, calls", [(None, 0), ({}, 0), ({"response": None}, 0), ("one", 1), ("two", 2)])
+def test_hooks_may_be_set_anew_as_other_clients_let_one(echo: Any, hooks: Any, calls: int) -> None:
+    seen: list[Any] = []
+
+    def look(response: Any, **_: Any) -> None:
+        seen.append(response)
+
+    given = {"one": {"response": look}, "two": {"response": (look, look)}}[hooks] if isinstance(hooks, str) else hooks
+
+    def change(request: Any) -> Any:
+        request.hooks = given
+        return request
+
+    with EsriSession(auth=change) as session:
+        assert session.get(echo.url).ok
+    assert len(seen) == calls
+
+
+def test_a_hook_that_cannot_be_called_is_told_so_before_anything_is_sent(echo: Any) -> None:
+    def change(request: Any) -> Any:
+        request.hooks = {"response": [5]}
+        return request
+
+    with EsriSession(auth=change) as session, pytest.raises(ConfigurationError, match="hooks"):
         session.get(echo.url)
     assert echo.requests == []
 
