@@ -29,10 +29,16 @@ class Adapters:
         return None
 
     def close(self) -> None:
-        """Close every adapter that is not the session's own."""
+        """Close every adapter that is not the session's own; what the first that fails raises is raised in the end."""
+        failure: Exception | None = None
         for _, adapter in self._mounted:
             if not isinstance(adapter, TransportAdapter) and hasattr(adapter, "close"):
-                adapter.close()
+                try:
+                    adapter.close()
+                except Exception as error:
+                    failure = failure or error
+        if failure is not None:
+            raise failure
 
 
 class MountedAdapter:

@@ -310,3 +310,17 @@ def test_a_lost_connection_through_a_wrapper_is_the_same_error(scripted_peer: An
         session.mount("http://", Wrapping(session.adapters["http://"]))
         with pytest.raises(ConnectionLostError):
             session.get(peer.url)
+
+
+def test_an_adapter_that_cannot_be_closed_keeps_no_other_open() -> None:
+    class Broken(Minimal):
+        def close(self) -> None:
+            raise OSError("broken")
+
+    other = Minimal("other")
+    session = EsriSession()
+    session.mount("https://one.example", Broken(""))
+    session.mount("http://b.example", other)
+    with pytest.raises(OSError, match="broken"):
+        session.close()
+    assert other.closed == 1
