@@ -219,3 +219,14 @@ def test_a_page_after_the_code_that_nobody_understands_is_not_a_wrong_code(walk)
     with pytest.raises(ArcGISLoginError, match=r"a page that is not understood \(News\)"):
         ask()
     assert paths(peer) == ["authorize", "signin", "mfa"]
+
+
+@pytest.mark.parametrize("where", ["authorize", "signin"])
+def test_what_the_portal_says_of_an_error_is_shown_on_one_line_of_bounded_length(walk, where):
+    said = "error=%1b[31mred%0d%0a&error_description=" + "%1b[2J%e2%80%ae%0aforged+" * 500
+    _, ask = walk({"authorize": html(FORM), "signin": html(""), where: leads_to(f"{APP}?state={{state}}&{said}")})
+    with pytest.raises(SignInError, match=r"red.*forged") as caught:
+        ask()
+    assert str(caught.value).isprintable()
+    assert str(caught.value.error).isprintable()
+    assert len(str(caught.value)) < 600

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ...messages.request import Request
 from ...words.errors import ArcGISLoginError, EsriHttpError, InteractionRequiredError, SignInError, TokenRequestError
-from ...words.redaction import redact_url
+from ...words.redaction import plain, redact_url
 from ...words.urls import resolve_url
 from ..tokens.token_requests import form_post, hide_secrets, send
 from .oauth_app import OOB
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _MOST_HOPS = 6
 _MOST_STEPS = 5
+_LONGEST_WORDS = 300
 _MUST_ACT = {
     "mfa": "wants a one-time code; give mfa_code= (the seed of the authenticator app, or a callable)",
     "password": "wants the password to be changed first; sign in once in a browser",
@@ -99,7 +100,8 @@ class FormSignIn:
         try:
             answer = self._walk(self._post_password(page), redirect_uri)
             if "error" in answer:
-                raise TokenRequestError(f"{self._app.portal} ended the sign-in: {_words_of(answer)}.", error=answer["error"])
+                name = plain(answer["error"])
+                raise TokenRequestError(f"{self._app.portal} ended the sign-in: {_words_of(answer)}.", error=name)
             return self._code_in(answer, redirect_uri, state)
         except TokenRequestError as error:
             if error.is_of_another or (error.code is not None and error.code >= 500):
@@ -199,4 +201,4 @@ class FormSignIn:
 
 
 def _words_of(answer: dict[str, str]) -> str:
-    return f"{answer['error']} {answer.get('error_description', '')}".strip()
+    return plain(f"{answer['error']} {answer.get('error_description', '')}".strip(), _LONGEST_WORDS)
