@@ -8,10 +8,10 @@ import threading
 
 import pytest
 
-from esri_http import EsriBasicAuth, EsriGenTokenAuth, EsriUserTokenAuth
+from esri_http import EsriBasicAuth, EsriGenTokenAuth, EsriSession, EsriUserTokenAuth
 from esri_http.testing import faults
 from esri_http.words.clock import SYSTEM_CLOCK
-from esri_http.words.errors import ArcGISLoginError, ConfigurationError, SignInError, TokenRequestError
+from esri_http.words.errors import ArcGISLoginError, ConfigurationError, DeadlineExceededError, SignInError, TokenRequestError
 from tests.auth.helpers import (
     PATIENCE,
     changed_answer,
@@ -601,3 +601,38 @@ def test_a_handler_whose_session_is_gone_says_so(portal, open_session, amy):
     gc.collect()
     with pytest.raises(ConfigurationError, match="is gone"):
         handler.token  # noqa: B018
+
+
+def test_a_call_without_time_gives_up_for_itself_alone(portal):
+    asked, answered = threading.Event(), threading.Event()
+    held = faults.delay(until=answered)
+
+    def fault(request, answer_normally):
+        asked.set()
+        return held(request, answer_normally)
+
+    auth = EsriGenTokenAuth(portal.token_url, username="amy", password=portal.password("amy"))
+    with EsriSession(auth=auth, retries=0) as session:
+        session.get(portal.portal_url + SELF)
+        portal.faults.add("/rest/info", fault, times=1)
+
+        def read(number):
+            if number:
+                assert asked.wait(PATIENCE)
+            return session.get(portal.layer_url + "?f=json", deadline=PATIENCE if number else 1.0).json()["type"]
+
+        hurried, patient = in_threads(2, read)
+        answered.set()
+    assert isinstance(hurried, DeadlineExceededError)
+    assert patient == "Feature Layer"
+
+
+def test_a_portal_handler_that_is_signed_out_gives_no_token_any_more(portal, open_session, fake_clock):
+    given = EsriUserTokenAuth(portal.issue_token("amy"), url=portal.portal_url, clock=fake_clock)
+    session = open_session(EsriGenTokenAuth(portal.server_url, portal_auth=given, clock=fake_clock))
+    given.logout()
+    with pytest.raises(SignInError, match="EsriUserTokenAuth is signed out"):
+        session.get(portal.layer_url + "?f=json")
+    assert exchanges(portal) == 0
+    given.login()
+    assert session.get(portal.layer_url + "?f=json").json()["type"] == "Feature Layer"

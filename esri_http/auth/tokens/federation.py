@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Callable
 from ...messages.request import Request
 from ...words.bounded import remember
 from ...words.clock import Clock
-from ...words.errors import EsriHttpError, NoTokenError, TokenRequestError
+from ...words.errors import DeadlineExceededError, EsriHttpError, NoTokenError, TokenRequestError
 from ...words.redaction import redact_url
 from ..flights import Flights
 from ..sites import Root, same_portal
@@ -86,6 +86,8 @@ class Federation:
         request = Request("GET", root.origin, f"{root.path}/rest/info?f=json", {"Accept": "*/*"})
         try:
             info = read_json(wire.send(request), "The server")
+        except DeadlineExceededError:
+            raise  # that is about this call; one that waits for what comes of it may have more time
         except EsriHttpError as error:
             # Not remembered: the server may be starting.
             return self._no_source(root, f"what it is could not be found out ({error})")

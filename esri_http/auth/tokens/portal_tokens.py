@@ -45,6 +45,7 @@ class PortalTokens:
     def _source(self, wire: Wire) -> tuple[Root | None, TokenSource | None]:
         if not isinstance(self._handler, TokenAuth):
             return None, None
+        self._handler.check_signed_in()
         portal, source = self._handler.site_tokens(wire)
         if self._portal is None:
             self._portal = portal
