@@ -46,7 +46,9 @@ class ProfileManager:
 
     def __init__(self, path: Any = None, store: SecretStore | None = None, *, clock: Clock = SYSTEM_CLOCK) -> None:
         """`path` of the file; `None`: the one in the home directory. `store`: what keeps the secrets; `None`: the keyring."""
-        self._path = None if path is None else os.fspath(path)
+        if not isinstance(path, (str, bytes, os.PathLike, type(None))):
+            raise ConfigurationError(f"path= takes the path of a file, not {type(path).__name__}.")
+        self._path = None if path is None else os.fsdecode(path)
         self._secrets = Secrets(store, self.service)
         self._clock = clock
 
@@ -140,7 +142,7 @@ class ProfileManager:
 
     def exists(self, profile: str) -> bool:
         """Whether there is a profile with this name."""
-        return profile in self._file.sections()
+        return isinstance(profile, str) and profile in self._file.sections()
 
     def load(self, profile: str) -> StoredProfile:
         """A profile with its secret, which the environment variable of `variable_of` has, or else the store.

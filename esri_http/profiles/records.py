@@ -23,7 +23,7 @@ _DEFAULT_SITE = "www.arcgis.com"
 _UNFIT = "\\x00-\\x1f\\x7f-\\x9f\u2028\u2029\ud800-\udfff"
 _UNFIT_IN_VALUE = re.compile(f"[{_UNFIT}]")
 _UNFIT_IN_NAME = re.compile(rf"[{_UNFIT}\[\]]")
-_SECRET_IN_URL = re.compile(r"(?i)\A(?:[a-z]+:)?(?://)?[^/?#]*@|[?&](?:token|password)=")
+_SECRET_IN_URL = re.compile(r"(?i)\A(?:[a-z]+:)?(?://)?[^/?#]*@|[?&#;](?:[a-z_-]*(?:token|password|secret|key)|code)=")
 
 
 class StoredProfile(Value):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 import sys
 import threading
 from pathlib import Path
@@ -205,6 +206,8 @@ def test_exists_tells_without_an_error(manager: ProfileManager, home: Path) -> N
     manager.create("amy", URL)
     assert manager.exists("amy")
     assert not manager.exists("Amy")
+    for name in (None, 5, ["amy"]):
+        assert not manager.exists(name)
 
 
 # -- the two files -------------------------------------------------------------------------------------------------------
@@ -243,6 +246,9 @@ def test_the_file_is_that_of_whoever_is_at_home_when_it_is_asked(
 def test_a_path_may_be_text_or_a_path_object(tmp_path: Path, store: OwnStore) -> None:
     ProfileManager(tmp_path / "mine.ini", store).create("amy", URL)
     assert ProfileManager(str(tmp_path / "mine.ini"), store).list() == ["amy"]
+    assert ProfileManager(os.fsencode(tmp_path / "mine.ini"), store).update("amy", username="amy")
+    with pytest.raises(ConfigurationError, match="path= takes the path of a file, not int"):
+        ProfileManager(5)
 
 
 # -- only what has changed -----------------------------------------------------------------------------------------------
@@ -341,6 +347,10 @@ def test_a_value_that_would_not_come_back_is_refused(
         f"https://amy:{PASSWORD}@gis.example.com/portal",
         f"amy:{PASSWORD}@gis.example.com",
         f"https://gis.example.com/portal?f=json&token={PASSWORD}",
+        f"https://gis.example.com/portal#access_token={PASSWORD}",
+        f"https://gis.example.com/portal?refresh_token={PASSWORD}",
+        f"https://gis.example.com/portal?apiKey={PASSWORD}",
+        f"https://gis.example.com/portal;client_secret={PASSWORD}",
     ],
 )
 def test_a_url_with_a_secret_is_refused_and_not_shown(manager: ProfileManager, home: Path, url: str) -> None:
