@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+from http.client import HTTPException
 from ssl import SSLEOFError
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from ..words.clock import Deadline
+from ..words.errors import ConnectError, ProxyError
 from .answers import CarefulResponse, TunnelAnswer
 from .compat import let_go, tunnel_options
 
@@ -106,6 +108,9 @@ class Watched:
     _signer: ProxySigner | None = None
     _signed_with: str | None = None
     _asks_for_tunnel = False
+    _tunnel_host: Any
+    _tunnel_port: Any
+    proxy: Any
     timeout: Any
 
     def set_tunnel(self, host: str, port: int | None = None, headers: Any = None, scheme: str = "http") -> None:
@@ -134,6 +139,19 @@ class Watched:
             self._signer = self._signed_with = None
         if tie is not None:
             tie.renew(self.sock)
+
+    def _tunnel(self) -> None:
+        """Ask the proxy for the tunnel. What goes wrong is its doing, and nothing was sent to the server yet."""
+        try:
+            super()._tunnel()  # type: ignore[misc]
+        except ConnectionError as error:
+            raise ConnectError(f"the proxy {self.proxy} hung up when it was asked for {self._target()}.") from error
+        except HTTPException as error:
+            what = "did not answer with valid HTTP when it was asked for"
+            raise ProxyError(f"the proxy {self.proxy} {what} {self._target()} ({type(error).__name__}).") from error
+
+    def _target(self) -> str:
+        return f"{self._tunnel_host}:{self._tunnel_port}"
 
     def request(self, method: str, url: str, body: Any = None, headers: Any = None, **options: Any) -> None:
         """Send a request; `headers` are `WireHeaders`."""

@@ -52,11 +52,11 @@ def translate(
     return _Translation(request, proxy).of(error)
 
 
-def located(error: ours.ProxyError, request: Request) -> ours.ProxyError:
+def located(error: ours.TransportError, request: Request) -> ours.TransportError:
     """`error`, which may know nothing but the proxy, with what was under way."""
     if error.url is not None:
         return error
-    return ours.ProxyError(f"{request.method} {redact_url(request.url)}: {error}", url=request.url)
+    return type(error)(f"{request.method} {redact_url(request.url)}: {error}", url=request.url)
 
 
 def too_late(request: Request, deadline: Deadline) -> ours.DeadlineExceededError:

@@ -9,7 +9,7 @@ from urllib3.exceptions import ClosedPoolError
 from urllib3.util.timeout import Timeout
 
 from ..messages.response import Response
-from ..words.errors import EsriHttpError, ProxyError, TransportError
+from ..words.errors import ConnectError, EsriHttpError, ProxyError, TransportError
 from ..words.headers import without
 from .compat import WIRE_ERRORS
 from .connections import ConnectionPinLost, WireHeaders
@@ -238,7 +238,7 @@ class Transport:
             if lane is not None:
                 raise ConnectionPinLost from None
             return self.exchange(request, self.route(request.origin, request.headers.get("Host")), options, lane, field)
-        except ProxyError as error:
+        except (ConnectError, ProxyError) as error:
             from .failures import located
 
             raise located(error, request) from error.__cause__
@@ -248,9 +248,7 @@ class Transport:
             from .failures import translate
 
             raise translate(error, request, deadline, route.proxy) from error
-        if options.stream:  # the content is read in the caller's own time
-            raw._original_response.limit_reads(options.timeouts.read, None)
-        stream = WireStream(raw, request, None if options.stream else deadline)
+        stream = WireStream(raw, request, deadline, options.timeouts.read)
         response = Response(request, raw.status, raw.reason or "", raw.headers, stream, deadline.clock.monotonic() - started)
         if raw.status == 200 and not options.stream:
             # Read now: a broken body is a failure like another.

@@ -17,6 +17,7 @@ from esri_http.words import errors
 from esri_http.words.settings import NetworkSettings
 
 from ..support.certificates import CertificateAuthority
+from ..support.clock import FakeClock
 from ..support.http_messages import RecordedRequest, Reply
 from ..support.peers import HandlerPeer, ScriptedPeer
 from ..support.plumbing import Connection
@@ -376,8 +377,22 @@ def test_a_proxy_that_answers_garbage_is_an_error(secure: HandlerPeer, scripted_
 
     proxy = scripted_peer(script)
     with session(proxies={"https": address(proxy, userinfo=ENCODED)}) as through:
-        assert isinstance(refusal(through, secure.url), errors.TransportError)
+        error = refusal(through, secure.url)
+    assert isinstance(error, (errors.ProxyError, errors.ConnectError))
+    assert f"the proxy {address(proxy)}" in str(error)
     assert secure.connections == 0
+
+
+def test_what_goes_wrong_before_there_is_a_tunnel_uses_no_body_up(
+    secure: HandlerPeer, scripted_peer: MakeScripted, fake_clock: FakeClock
+) -> None:
+    proxy = scripted_peer(Connection.recv)  # and hangs up
+    body = iter([b"a", b"b"])
+    with session(proxies={"https": address(proxy)}, retries=2, clock=fake_clock) as through:
+        with pytest.raises(errors.ConnectError, match="hung up"):
+            through.post(secure.url, data=body)
+    assert proxy.connections == 3
+    assert list(body) == [b"a", b"b"]
 
 
 def test_a_silent_proxy_ends_by_the_time_out(secure: HandlerPeer, scripted_peer: MakeScripted) -> None:
