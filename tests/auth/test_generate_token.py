@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import inspect
 import pickle
+import threading
 
 import pytest
 
@@ -296,6 +297,27 @@ class TestRefusedPassword:
         assert caught.value.code == error["code"]
         assert sign_ins(portal) == 1
         assert session.get(portal.portal_url + self.URL).json()["username"] == "amy"
+
+    def test_nor_one_that_is_set_in_the_moment_in_which_the_refusal_is_remembered(self, portal, open_session, amy):
+        auth = amy(portal, password="not-hers")
+        new = threading.Thread(target=lambda: setattr(auth, "password", portal.password("amy")))
+
+        class Refused(ArcGISLoginError):
+            """Copied to be remembered, after the look whether there is another password."""
+
+            def __reduce__(self):
+                if new.ident is None:
+                    new.start()
+                    new.join(0.2)
+                return super().__reduce__()
+
+        def refuse():
+            raise Refused("wrong")
+
+        with pytest.raises(Refused):
+            auth._remembering(refuse)
+        new.join()
+        assert open_session(auth).get(portal.portal_url + self.URL).json()["username"] == "amy"
 
     def test_a_refusal_of_the_old_password_does_not_stand_against_the_new_one(self, portal, open_session, amy):
         session = open_session(amy(portal, password="not-hers"))

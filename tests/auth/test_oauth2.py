@@ -337,6 +337,17 @@ class TestOnToken:
         assert whoami(sign_on(refresh_token=stored[0].refresh_token)) == "amy"
         assert sign_ins(portal) == 1
 
+    def test_a_sign_in_that_fails_in_there_is_no_refusal_of_this_one(self, portal, sign_on):
+        def store(grant):
+            if portal.count("/oauth2/token") == 1:
+                raise ArcGISLoginError("Where grants are stored, somebody has to sign in, too.")
+
+        session = sign_on(username="amy", password="amys-secret", on_token=store)
+        with pytest.raises(ArcGISLoginError, match="Where grants are stored"):
+            whoami(session)
+        assert whoami(session) == "amy"
+        assert sign_ins(portal) == 1
+
 
 class TestAnswers:
     """The shapes of answers that portals of all ages give."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from esri_http import BaseEsriAuth, EsriAPIKeyAuth, EsriBasicAuth, EsriGenTokenAuth, EsriSession, EsriUserTokenAuth
 from esri_http.testing import faults
 from esri_http.words.errors import ArcGISLoginError, ConfigurationError, EsriHttpError, InteractionRequiredError, SignInError
 from tests.auth.helpers import SELF, meanwhile, sign_ins, token_sent, trail
+from tests.support.clock import FakeClock
 from tests.support.sessions import collect_garbage
 
 REVOKED = {"page", "PKCE", "OAuth", "refresh token"}
@@ -166,6 +169,66 @@ def test_nor_does_a_sign_in_that_ends_afterwards_leave_anything(portal, by_oauth
     open_session(auth).get(portal.portal_url + SELF)
     assert portal.count("/oauth2/token") == 1
     assert (auth.refresh_token, auth.token_expires, told) == (None, None, [])
+
+
+class AtOneMoment(FakeClock):
+    """A clock on which `work` is begun in a thread, once, as soon as it is set and somebody asks what time it is."""
+
+    work = None
+
+    def time(self):
+        work, self.work = self.work, None
+        if work is not None:
+            self.thread = threading.Thread(target=work)
+            self.thread.start()
+            self.thread.join(0.2)
+        return super().time()
+
+
+def test_not_even_while_it_is_being_kept(portal, by_oauth, open_session):
+    clock = AtOneMoment()
+    auth = by_oauth(username="amy", password="amys-secret", clock=clock)
+    portal.faults.add("/oauth2/token", meanwhile(lambda: setattr(clock, "work", auth.logout)))
+    open_session(auth).get(portal.portal_url + SELF)
+    clock.thread.join()
+    assert auth.refresh_token is None
+
+
+def test_a_refresh_token_that_the_logout_revoked_meanwhile_is_no_refusal(portal, by_oauth, open_session):
+    opened = []
+    refresh_token = portal.oauth.issue_refresh_token("amy", "app1")
+    auth = by_oauth(refresh_token=refresh_token, open_browser=opened.append, prompt=lambda text: "")
+    session = open_session(auth)
+
+    def log_out_first(request, answer_normally):
+        auth.logout()
+        return answer_normally()
+
+    portal.faults.add("/oauth2/token", log_out_first)
+    with pytest.raises(ArcGISLoginError, match="takes the refresh token no more"):
+        session.get(portal.portal_url + SELF)
+    auth.login()
+    with pytest.raises(InteractionRequiredError, match="No code was entered"):
+        session.get(portal.portal_url + SELF)
+    assert len(opened) == 1
+
+
+@pytest.mark.parametrize("kind", ["refresh token", "built-in"])
+def test_no_password_is_posted_after_it(portal, by_oauth, built_in, open_session, kind):
+    if kind == "built-in":
+        auth, path = built_in(), "/generateToken"
+        portal.generate_token_takes_passwords = False
+    else:
+        refresh_token = portal.oauth.issue_refresh_token("amy", "app1")
+        auth, path = by_oauth(refresh_token=refresh_token, username="amy", password="amys-secret"), "/oauth2/token"
+        portal.oauth.revoke(refresh_token)
+    portal.faults.add(path, meanwhile(lambda: auth.logout("error")))
+    session = open_session(auth)
+    with pytest.raises(SignInError, match="signed out"):
+        session.get(portal.portal_url + SELF)
+    assert portal.count("/oauth2/signin") == 0
+    auth.login()
+    assert session.get(portal.portal_url + SELF).json()["username"] == "amy"
 
 
 def test_a_refresh_token_that_was_never_used_is_revoked_too(portal, make, open_session):

@@ -78,7 +78,8 @@ class EsriBuiltInAuth(OAuthAuth):
     def _fetch(self, wire: Wire) -> Fetched:
         if self._keeper.refusal is None and self._refresh_token is None and not self._page_only:
             try:
-                return self._generate(wire)
+                self._ask_password()
+                return self._remembering(lambda: self._generate(wire))
             except PolicyRefusedError as error:
                 log.info("%s does not allow generateToken (%s), its sign-in page is used", self.portal, error)
                 self._page_only = True
@@ -88,8 +89,7 @@ class EsriBuiltInAuth(OAuthAuth):
         referer = self.referer or wire.referer or REFERER
         fields = {"username": self.username, "password": self._ask_password(), "client": "referer", "referer": referer}
         fields["expiration"] = minutes_field(self._minutes)
-        service = portal_service(self.portal).url
-        return self._remembering(lambda: ask_for_token(service, fields, referer, wire, self.clock, self._minutes))
+        return ask_for_token(portal_service(self.portal).url, fields, referer, wire, self.clock, self._minutes)
 
     def _sign_in(self, wire: Wire) -> Grant:
         try:

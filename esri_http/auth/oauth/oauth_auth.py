@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any, Callable
 
 from ...words.errors import ArcGISLoginError, ConfigurationError
+from ...words.forks import ProcessLock
 from ...words.redaction import redact_url
 from ...words.settings import read_deadline
 from ...words.urls import split_url
@@ -28,6 +29,8 @@ log = logging.getLogger("esri_http.auth")
 _DAY_SECONDS = 86400.0
 # The code by which a portal says that a refresh token is dead.
 _DEAD = 498
+# A logout comes before the look whether there was one, or after what is kept.
+_keeping = ProcessLock()
 
 
 class RefreshToken:
@@ -125,14 +128,16 @@ class OAuthAuth(SiteAuth):
     # -- getting a token ---------------------------------------------------------------------------------------------
 
     def _fetch(self, wire: Wire) -> Fetched:
+        before = self._times_forgotten
         grant = self._sign_in_anew(wire) if self._is_for_a_person else self._remembering(lambda: self._sign_in_anew(wire))
-        return grant.fetched(self.clock.time())
+        return self._keep(grant, before).fetched(self.clock.time())
 
     def _sign_in_anew(self, wire: Wire) -> Grant:
-        before = self._times_forgotten
-        grant = self._renew(wire) or self._sign_in(wire)
-        # After a sign-out or with another password, what was under way is nobody's sign-in any more.
-        return self._keep(grant) if self._times_forgotten == before else grant
+        grant = self._renew(wire)
+        if grant is None:
+            self.check_signed_in()  # no password is posted after a logout meanwhile
+            grant = self._sign_in(wire)
+        return grant
 
     def _renew(self, wire: Wire) -> Grant | None:
         """A grant for the refresh token; `None` where there is none, or it is dead and there is the password."""
@@ -144,12 +149,14 @@ class OAuthAuth(SiteAuth):
         except ArcGISLoginError as error:
             if error.is_of_another:
                 raise
-            self._refresh_token = None
+            is_ours = self._drop(held)
             if self._password is None or not self.username:
-                raise ArcGISLoginError(
+                refused = ArcGISLoginError(
                     f"{self.portal} takes the refresh token no more ({error.error or error.code}); sign in again.",
                     url=str(self.portal), code=error.code, error=error.error, details=error.details,
-                ) from error  # fmt: skip
+                )  # fmt: skip
+                refused.is_of_another = not is_ours
+                raise refused from error
             log.debug("%s takes the refresh token no more, signing in anew", self.portal)
             return None
 
@@ -191,16 +198,30 @@ class OAuthAuth(SiteAuth):
             self._password = ask_password(f"Password for {self.username} at {self.portal}: ", self._prompt)
         return self._password
 
-    def _keep(self, grant: Grant) -> Grant:
-        """Remember the refresh token in `grant`, or go on with the old one, and tell the caller."""
-        held = self._refresh_token
-        if grant.redirect_uri is None and held is not None:
-            grant = grant._replace(redirect_uri=held.redirect_uri)
-        if grant.refresh_token is not None:
-            life = grant.refresh_token_expires_in or 60.0 * self._minutes
-            self._refresh_token = RefreshToken(grant.refresh_token, self.clock.time() + life, grant.redirect_uri or OOB)
-        elif held is not None:
-            grant = grant._replace(refresh_token=held.value)
+    def _drop(self, held: RefreshToken) -> bool:
+        """Go on without `held`. Whether it was ours to the end: a logout meanwhile, or another sign-in, has taken it away."""
+        with _keeping:
+            is_ours = self._refresh_token is held
+            if is_ours:
+                self._refresh_token = None
+        return is_ours
+
+    def _keep(self, grant: Grant, times_forgotten: int) -> Grant:
+        """Remember the refresh token in `grant`, or go on with the old one, and tell the caller.
+
+        `times_forgotten`: at its beginning. After a sign-out or with another password, what was under way is nobody's sign-in.
+        """
+        with _keeping:
+            if self._times_forgotten != times_forgotten:
+                return grant
+            held = self._refresh_token
+            if grant.redirect_uri is None and held is not None:
+                grant = grant._replace(redirect_uri=held.redirect_uri)
+            if grant.refresh_token is not None:
+                life = grant.refresh_token_expires_in or 60.0 * self._minutes
+                self._refresh_token = RefreshToken(grant.refresh_token, self.clock.time() + life, grant.redirect_uri or OOB)
+            elif held is not None:
+                grant = grant._replace(refresh_token=held.value)
         if self.on_token is not None:
             self.on_token(grant)
         return grant
@@ -223,8 +244,9 @@ class OAuthAuth(SiteAuth):
 
     def _forget(self) -> None:
         super()._forget()
-        self._refresh_token = None
-        self._times_forgotten += 1
+        with _keeping:
+            self._refresh_token = None
+            self._times_forgotten += 1
 
     def suspend(self) -> bool:
         """Hand licences back (``suspend_session``). Whether the portal confirmed it; `False` where nothing is signed in."""

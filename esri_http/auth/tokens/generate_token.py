@@ -16,6 +16,7 @@ from .token_requests import ask_for_token, minutes_field
 from .token_services import find_service
 
 if TYPE_CHECKING:
+    from ...words.origins import SplitUrl
     from ..base import Wire
     from .keeper import Fetched
     from .routing import TokenRouter
@@ -150,6 +151,9 @@ class EsriGenTokenAuth(SiteAuth):
 
     def _fetch(self, wire: Wire) -> Fetched:
         service = self._routes(wire).site.url
+        return self._remembering(lambda: self._ask(service, wire))
+
+    def _ask(self, service: SplitUrl, wire: Wire) -> Fetched:
         referer = self.referer_to_send(wire) or wire.referer
         fields: dict[str, Any] = {"expiration": minutes_field(self._minutes), "client": self.client}
         if self.username is not None:
@@ -158,7 +162,7 @@ class EsriGenTokenAuth(SiteAuth):
             fields["referer"] = referer
         elif self.client == "ip":
             fields["ip"] = self.ip
-        return self._remembering(lambda: ask_for_token(service, fields, referer, wire, self.clock, self._minutes))
+        return ask_for_token(service, fields, referer, wire, self.clock, self._minutes)
 
     def _check_password(self, password: object) -> None:
         super()._check_password(password)

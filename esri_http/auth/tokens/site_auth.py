@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Callable, TypeVar
 from ...messages.request import Request
 from ...words.clock import SYSTEM_CLOCK, Clock
 from ...words.errors import ArcGISLoginError, InteractionRequiredError, NoTokenError
+from ...words.forks import ProcessLock
 from ...words.urls import split_url
 from ..flights import fresh
 from .keeper import Fetched, TokenKeeper
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from .token_services import TokenService
 
 _T = TypeVar("_T")
+
+# A new password comes before the look whether there was one, or after the refusal of the old one.
+_refusing = ProcessLock()
 
 
 class SiteAuth(TokenAuth):
@@ -87,10 +91,11 @@ class SiteAuth(TokenAuth):
     @password.setter
     def password(self, password: str) -> None:
         self._check_password(password)
-        self._password = password
-        self._passwords_set += 1
-        self._forget()
-        self._keeper.begin_anew()
+        with _refusing:
+            self._password = password
+            self._passwords_set += 1
+            self._forget()
+            self._keeper.begin_anew()
 
     def _remembering(self, attempt: Callable[[], _T]) -> _T:
         """What `attempt` returns; a refusal is remembered, and the password not posted again.
@@ -104,8 +109,9 @@ class SiteAuth(TokenAuth):
         try:
             return attempt()
         except (ArcGISLoginError, InteractionRequiredError) as error:
-            if self._passwords_set == before and not error.is_of_another:
-                self._keeper.refusal = fresh(error)
+            with _refusing:
+                if self._passwords_set == before and not error.is_of_another:
+                    self._keeper.refusal = fresh(error)
             raise
 
     def login(self) -> None:
