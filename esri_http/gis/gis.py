@@ -22,8 +22,9 @@ from ..words.urls import split_url
 from .parameters import Parameters
 from .properties import Properties
 from .report import report
-from .sign_in import SignedIn, Site, sign_in
+from .sign_in import SignedIn, Site, session_of, sign_in
 from .users import Users
+from .ways import ANONYMOUS
 
 if TYPE_CHECKING:
     from ..session import EsriSession
@@ -88,6 +89,7 @@ class GIS:
         self._site: Site | None = None
         self._signed_in: SignedIn | None = None
         self._properties: Properties | None = None
+        self._is_signed_out = False
         self._lock = ProcessLock()
         self._connect()
         if set_active:
@@ -114,6 +116,8 @@ class GIS:
                 f"This GIS comes from a pickle, which holds no {', '.join(lacking)}. Make it anew here, or by a profile; or set"
                 " pickle_secrets=True before it is pickled, and keep the pickle as safe as a password."
             )
+        if self._is_signed_out:
+            return sign_in(self._given.replaced(session=session_of(self._given)))
         if profile is None:
             return sign_in(self._given)
         from .stored import Profile
@@ -137,8 +141,10 @@ class GIS:
             return bool(handler is not None and handler.logout())
         finally:
             session.auth = None
-            self._properties, self._site = None, None
-            if self._given.profile is not None:
+            is_by_profile, self._given = self._given.profile is not None, self._given.signed_out(str(signed_in.site.root))
+            self._signed_in = signed_in._replace(given=self._given, way=ANONYMOUS)
+            self._properties, self._site, self._is_signed_out = None, None, True
+            if is_by_profile:
                 from .stored import forget_refresh_token
 
                 forget_refresh_token(signed_in)
@@ -254,14 +260,15 @@ class GIS:
         """What a pickle keeps: how to sign in again, without any secret; with `pickle_secrets`, the sign-in itself."""
         if not isinstance(self._given.verify_cert, (bool, str, os.PathLike, type(None))):
             raise ConfigurationError("A GIS with an ssl.SSLContext cannot be pickled; set verify_cert= to a path instead.")
+        state = {"site": self._site, "is_signed_out": self._is_signed_out}
         if self.pickle_secrets:
-            return {"given": self._given, "lacking": self._lacking, "site": self._site, "signed_in": self._signed_in}
+            return {**state, "given": self._given, "lacking": self._lacking, "signed_in": self._signed_in}
         given, lacking = self._given.without_secrets()
-        return {"given": given, "lacking": (*self._lacking, *lacking), "site": self._site, "signed_in": None}
+        return {**state, "given": given, "lacking": (*self._lacking, *lacking), "signed_in": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._given, self._lacking = state["given"], state["lacking"]
-        self._site, self._signed_in = state["site"], state["signed_in"]
+        self._site, self._signed_in, self._is_signed_out = state["site"], state["signed_in"], state["is_signed_out"]
         self.pickle_secrets = self._signed_in is not None
         self._properties = None
         self._lock = ProcessLock()

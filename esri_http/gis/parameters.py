@@ -28,6 +28,11 @@ _OWN = (
     "clock",
 )  # fmt: skip
 _SESSION = {name: ours for name, ours in SESSION_KEYWORDS.items() if name not in ("stream", "verify", "clock")}
+# What the session is made of, whoever signs in.
+_WAY_THERE = frozenset({
+    *_SESSION.values(), "session", "clock", "adapter", "referer", "headers", "verify_cert", "cert_file", "key_file", "proxy",
+    "proxy_host", "proxy_port",
+})  # fmt: skip
 # Of these, `None` is not the default.
 _NO_LIMIT = frozenset({"timeout", "deadline", "max_url_length"})
 KEYWORDS = {**{name: name for name in (*_OWN, *_OAUTH, *_KERBEROS)}, **_SESSION}
@@ -129,6 +134,15 @@ class Parameters:
         if self.referer is not None:
             options["referer"] = self.referer
         return {**options, "verify_cert": self.verify_cert, "headers": self.headers, "cert": self.certificate}
+
+    def signed_out(self, url: str) -> Parameters:
+        """What is left of them after a sign-out: the site, the way there, and the certificate, which the session shows."""
+        values = {name: value for name, value in self.values.items() if name in _WAY_THERE}
+        if self.cert_file is not None and not (self.username or self.client_id):
+            values["password"] = self.password
+        other = Parameters.__new__(Parameters)
+        other.values = {**values, "url": url}
+        return other
 
     def without_secrets(self) -> tuple[Parameters, tuple[str, ...]]:
         """A copy that may be stored, and the names of what it lacks."""

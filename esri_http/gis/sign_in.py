@@ -61,7 +61,7 @@ def sign_in(given: Parameters, *notes: tuple[str, str]) -> SignedIn:
 
     Credentials are sent to the site that was named, in a way that it is known to take, and once. `notes`: what went before.
     """
-    session = _session_of(given)
+    session = session_of(given)
     try:
         return _SignIn(given, session, notes).run()
     except BaseException:
@@ -252,7 +252,8 @@ def _let_in(way: Way, site: Site) -> tuple[Site, Way]:
     return site, way
 
 
-def _session_of(given: Parameters) -> EsriSession:
+def session_of(given: Parameters) -> EsriSession:
+    """The session that was given, or a new one. Raises `ConfigurationError` for settings that cannot work."""
     if given.session is not None:
         session: EsriSession = given.session
         return session

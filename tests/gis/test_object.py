@@ -183,6 +183,34 @@ def test_a_sign_in_that_fails_leaves_nothing_open(portal: EmbeddedPortal, connec
     assert drops_to_zero(portal)
 
 
+@pytest.mark.parametrize("pickle_secrets", [False, True])
+@pytest.mark.parametrize("by", ["password", "profile", "key"])
+def test_a_copy_of_one_that_has_signed_out_is_anonymous_too_and_holds_no_secret(
+    portal: EmbeddedPortal, connect: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch, by: str, pickle_secrets: bool
+) -> None:
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(tmp_path))
+    monkeypatch.setenv("ESRI_HTTP_PASSWORD_X", "amys-secret")
+    ways = {
+        "password": {"username": "amy", "password": "amys-secret"},
+        "profile": {"username": "amy", "profile": "x"},
+        "key": {"api_key": portal.issue_api_key("amy")},
+    }
+    gis = connect(**ways[by], pickle_secrets=pickle_secrets, timeout=7)
+    gis.logout()
+    pickled = pickle.dumps(gis)
+    for secret in ("amys-secret", *ways[by].values()):
+        assert secret in ("amy", "x") or secret.encode() not in pickled
+    portal.clear()
+    with pickle.loads(pickled) as copy:
+        assert (copy.users.me, copy.session.auth, copy.url) == (None, None, portal.portal_url)
+        assert copy.session.timeout == (7, 7)
+        with pickle.loads(pickle.dumps(copy)) as another:
+            assert another.users.me is None
+    assert [request.method for request in portal.requests] == ["GET"]
+    assert {gis.profile_parts().username, gis.profile_parts().secret} == {None}
+
+
 # -- its copies ------------------------------------------------------------------------------------------------------
 
 
