@@ -130,7 +130,8 @@ class GIS:
         return self._connect().session
 
     def logout(self) -> bool:
-        """Sign out: what can be revoked is revoked, and further requests are anonymous. Whether the site confirmed it.
+        """Sign out: what can be revoked is revoked, and further requests are anonymous, as are those of a pickle made from
+        now on. Whether the site confirmed it.
 
         A profile that keeps the refresh token of this sign-in holds it no more; a password stays there (``esri-http logout``
         forgets that, too). Raises `SecretStoreError` where the store does not let go of it.
