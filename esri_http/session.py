@@ -172,7 +172,9 @@ class EsriSession(TransferVerbs, Travels):
 
             call.cookies = jar_from(cookies, self._clock)
         response = engine.follow(request, handler, call, self.allow_redirects if allow_redirects is None else allow_redirects)
-        if not stream and ahead is None:
+        if stream:
+            response.lift_deadline()
+        elif ahead is None:
             response.content  # noqa: B018 - the connection goes back before the caller looks
         return response if after is None else after(response)
 

@@ -15,6 +15,9 @@ class BodyStream(Protocol):
     def read(self, amount: int | None = None) -> bytes:
         """At most `amount` bytes, as soon as some are there; all of them for `None`; empty at the end."""
 
+    def lift_deadline(self) -> None:
+        """From now on the content is read in the caller's own time, whatever deadline the call had."""
+
     def discard(self) -> None:
         """Have done with the body: a short rest is read so that the connection can be used again."""
 

@@ -86,6 +86,9 @@ class ForeignStream:
             return iter([self._answer.content])
         return iter(self._answer.iter_content(_PIECE_BYTES))
 
+    def lift_deadline(self) -> None:
+        """See `BodyStream.lift_deadline`; a foreign answer has none."""
+
     def discard(self) -> None:
         """See `BodyStream.discard`."""
         self.close()

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from .envelope import EsriError
     from .request import Request
 
-
 PIECE_BYTES = 256 * 1024
 PEEK_BYTES = 64
 _AHEAD_BYTES = 16 * 1024
@@ -257,10 +256,7 @@ class Response:
 
     @property
     def text(self) -> str:
-        """The content as text, by the `encoding` you set, a byte order mark, the header's charset, or UTF-8; in this order.
-
-        What does not fit becomes U+FFFD.
-        """
+        """The content as text: by the `encoding` you set, a byte order mark, the header, or UTF-8; bad bytes become U+FFFD."""
         content = self.content
         from .text import marked_charset, usable_charset
 
@@ -295,6 +291,11 @@ class Response:
             callback(True)
         else:
             self._stream.when_done(callback)
+
+    def lift_deadline(self) -> None:
+        """The caller has it now, and reads what is left of the content in his own time."""
+        if self._stream is not None:
+            self._stream.lift_deadline()
 
     def discard(self) -> None:
         """Drop the content unread; a short rest is drained so that the connection can be used again."""

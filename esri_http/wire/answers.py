@@ -141,7 +141,9 @@ class _TimedReads(socket.SocketIO):
         return io.BufferedReader(self)
 
     def limit(self, timeout: float | None, deadline: Deadline | None) -> None:
-        self._sock.settimeout(timeout)  # type: ignore[attr-defined]
+        sock: Any = self._sock  # type: ignore[attr-defined]
+        if sock is not None:  # all is read already
+            sock.settimeout(timeout)
         self.deadline = deadline
 
     def readinto(self, buffer: Any) -> int | None:

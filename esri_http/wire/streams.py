@@ -35,16 +35,17 @@ class WireStream:
     """
 
     __slots__ = (
-        "_at", "_chunks", "_coding", "_deadline", "_decoder", "_done", "_ended", "_failure", "_is_chunked", "_length", "_raw",
-        "_raw_body", "_request", "_reusable", "_seen", "_tail",
+        "_at", "_chunks", "_coding", "_deadline", "_decoder", "_done", "_ended", "_failure", "_is_chunked", "_length",
+        "_longest_silence", "_raw", "_raw_body", "_request", "_reusable", "_seen", "_tail",
     )  # fmt: skip
 
-    def __init__(self, raw: Any, request: Request, deadline: Deadline | None = None) -> None:
-        """`deadline` is that of the call where the content belongs to it; `None` for one that the caller reads later."""
+    def __init__(self, raw: Any, request: Request, deadline: Deadline, longest_silence: float | None) -> None:
+        """`deadline`: that of the call; `longest_silence`: the read time-out after it is lifted, in seconds, or `None`."""
         self._raw = raw
         self._is_chunked: bool = raw.chunked
         self._request = request
-        self._deadline = deadline
+        self._deadline: Deadline | None = deadline
+        self._longest_silence = longest_silence
         self._done: tuple[Callable[[bool], None], ...] = ()
         self._ended = False
         self._reusable = True
@@ -130,6 +131,12 @@ class WireStream:
             return data
         self._tail, self._at = data, amount
         return data[:amount]
+
+    def lift_deadline(self) -> None:
+        """See `BodyStream.lift_deadline`."""
+        self._deadline = None
+        if not self._ended:
+            self._raw._original_response.limit_reads(self._longest_silence, None)
 
     def start_over(self) -> None:
         """Give the first bytes once more, where only they have been read yet."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from esri_http import EsriGenTokenAuth, EsriSession
+from esri_http import EsriGenTokenAuth, EsriSession, EsriUserTokenAuth
 from esri_http.words.clock import Deadline
 from esri_http.words.errors import (
     ConfigurationError,
@@ -20,6 +20,7 @@ from esri_http.words.errors import (
     DeadlineExceededError,
     EsriTimeoutError,
     ReadTimeoutError,
+    RedirectRefusedError,
 )
 from tests.support.clock import FakeClock
 from tests.support.peers import Connection, HandlerPeer, RecordedRequest, Reply, ScriptedPeer, chunk, head_bytes, json_reply
@@ -366,3 +367,59 @@ def test_the_wall_clock_makes_no_difference_to_a_deadline(handler_peer: StartHan
         assert session.get(peer.url_for("/")).status_code == 200
         fake_clock.set_time(4e9)
         assert session.get(peer.url_for("/")).status_code == 200
+
+
+# -- streamed answers: the deadline holds until the caller has them ------------------------------------------------------
+
+
+def an_error_perhaps(connection: Connection) -> None:
+    connection.read_request()
+    connection.send(head_bytes(200, {"Content-Type": "application/json", "Content-Length": "5000"}) + b'{"')
+
+
+def a_redirect_with_a_page(connection: Connection) -> None:
+    connection.read_request()
+    connection.send(head_bytes(302, {"Location": "/b", "Content-Length": "5000"}))
+
+
+@pytest.mark.parametrize(
+    "begins, auth, options",
+    [
+        (an_error_perhaps, None, {}),
+        (an_error_perhaps, EsriUserTokenAuth("a-token"), {}),
+        (a_redirect_with_a_page, None, {"allow_redirects": False}),
+    ],
+    ids=["transport", "token", "redirect"],
+)
+def test_a_look_at_a_streamed_answer_that_trickles_ends_with_the_deadline(
+    session: EsriSession, scripted_peer: StartScript, begins: Any, auth: Any, options: Any
+) -> None:
+    def trickle(connection: Connection) -> None:
+        then_trickle(begins)(connection)
+
+    peer = scripted_peer(trickle)
+    expected = RedirectRefusedError if options else DeadlineExceededError
+    started = time.perf_counter()
+    with pytest.raises(expected):
+        session.get(peer.url_for("/"), stream=True, auth=auth, timeout=1, deadline=SHORT, **options)
+    assert time.perf_counter() - started < 1.0
+    peer.wait_until(lambda: peer.open_connections == 0)
+
+
+@pytest.mark.parametrize("fields", [{"Content-Length": "9"}, {"Connection": "close"}, {"Transfer-Encoding": "chunked"}])
+def test_a_streamed_answer_is_read_with_the_whole_read_time_out_once_the_caller_has_it(
+    session: EsriSession, scripted_peer: StartScript, fields: dict[str, str]
+) -> None:
+    def pause(connection: Connection) -> None:
+        connection.read_request()
+        frame = chunk if "Transfer-Encoding" in fields else bytes
+        connection.send(head_bytes(200, {"Content-Type": "text/csv", **fields}) + frame(b"one,two"))
+        connection.sock.settimeout(2 * SHORT)
+        with pytest.raises(socket.timeout):
+            connection.sock.recv(1)
+        connection.send(frame(b"\r\n") + (chunk(b"") if frame is chunk else b""))
+
+    peer = scripted_peer(pause)
+    with session.get(peer.url_for("/"), stream=True, timeout=5, deadline=SHORT) as response:
+        assert response.peek(3) == b"one"
+        assert response.content == b"one,two\r\n"
