@@ -236,9 +236,11 @@ class EsriSession(TransferVerbs, Travels):
     def send_plain(self, request: Request, timeout: Any = _UNSET, stream: bool = False, **_: Any) -> Response:
         """Send one prepared request as it is: no sign-in, cookies or redirects. For adapters that wrap the session's own."""
         engine = self._started()
-        return engine.main.send(
-            request, engine.options(self._timeout if timeout is _UNSET else read_timeout(timeout), self._deadline, stream)
-        )
+        options = engine.options(self._timeout if timeout is _UNSET else read_timeout(timeout), self._deadline, stream)
+        response = engine.main.send(request, options)
+        if stream:
+            response.lift_deadline()
+        return response
 
     def wire_opener(self, handler: BaseEsriAuth) -> Any:
         """For handlers: a callable that gives a `Wire` outside of any call, through the handlers to the left of `handler`."""

@@ -142,7 +142,7 @@ class _TimedReads(socket.SocketIO):
 
     def limit(self, timeout: float | None, deadline: Deadline | None) -> None:
         sock: Any = self._sock  # type: ignore[attr-defined]
-        if sock is not None:  # all is read already
+        if sock is not None:  # None: all is read already
             sock.settimeout(timeout)
         self.deadline = deadline
 

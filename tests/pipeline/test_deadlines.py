@@ -181,6 +181,24 @@ def test_a_streamed_body_that_stalls_ends_with_the_read_time_out(session: EsriSe
             next(pieces)
 
 
+def test_so_may_one_that_an_adapter_gets_by_the_sessions_own(scripted_peer: StartScript, fake_clock: FakeClock) -> None:
+    def serve(connection: Connection) -> None:
+        go_on.append(connection)
+        while True:
+            connection.read_request()
+            connection.send(head_bytes(200, {"Transfer-Encoding": "chunked"}) + chunk(b"one"))
+
+    go_on: list[Connection] = []
+    peer = scripted_peer(serve)
+    with EsriSession(clock=fake_clock, deadline=10) as session:
+        with session.get(peer.url_for("/"), stream=True) as first:
+            request = first.request
+        with session.adapters["http://"].send(request, stream=True) as response:
+            fake_clock.advance(100)
+            go_on[-1].send(chunk(b"two") + chunk(b""))
+            assert response.content == b"onetwo"
+
+
 @pytest.fixture
 def full_listener() -> Iterator[int]:
     """A port that accepts no connection: its queue is full."""
