@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
+from ..transfers.local import check_place, is_folder
 from . import sign_in
-from .fields import add_fields, has_format, plain_fields
+from .fields import add_fields, has_format, local_file, plain_fields
 from .output import Wanted, show
 from .progress import progress
 from .terminal import write
@@ -41,6 +43,7 @@ def run(chosen: argparse.Namespace) -> int:
 def _download(chosen: argparse.Namespace) -> int:
     """Fetch, and print where the file is."""
     params = plain_fields(chosen.fields) or None
+    check_place(os.path.abspath(chosen.file), is_folder(chosen.file))  # before anybody is asked for a password
     with sign_in.session_for(chosen, chosen.url) as session, progress(chosen.file) as shows:
         path = session.download(chosen.url, chosen.file, progress=shows, resume=chosen.resume, params=params)
     write(path + "\n")
@@ -50,6 +53,7 @@ def _download(chosen: argparse.Namespace) -> int:
 def _upload(chosen: argparse.Namespace) -> int:
     """Send, and show the answer."""
     data = plain_fields(chosen.fields)
+    local_file(chosen.file)
     if not has_format(chosen.url, chosen.fields):
         data.append(("f", "json"))
     with sign_in.session_for(chosen, chosen.url) as session:

@@ -23,7 +23,7 @@ from ..words.headers import pairs
 from ..words.redaction import redact_url
 from ..words.settings import read_deadline, read_timeout
 from ..words.urls import split_url
-from .local import check_folder, check_target, followed, path_text
+from .local import check_place, check_target, followed, is_folder, path_text
 from .names import file_name_of
 from .part import Part
 from .progress import Progress, passing_on
@@ -77,8 +77,7 @@ class Download:
         self._resume = resume
         text = path_text(path)
         self._path = os.path.abspath(text)
-        # The server's name for the file goes into a folder.
-        self._takes_name = os.path.isdir(text) or text.endswith(tuple(filter(None, (os.sep, os.altsep))))
+        self._takes_name = is_folder(text)  # the server's name for the file goes into it
         self._part: Part | None = None
         self._end: int | None = None  # where what is being sent has to end
         self._ranges = True  # whether the server is believed to give parts
@@ -92,9 +91,8 @@ class Download:
 
     def _run(self) -> str:
         try:
-            if self._takes_name:
-                check_folder(self._path, self._path)
-            else:
+            check_place(self._path, self._takes_name)
+            if not self._takes_name:
                 self._open(followed(self._path))
             while not self._went_through():
                 pass

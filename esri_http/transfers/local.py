@@ -48,15 +48,27 @@ def put_in_place(whole: str, path: str) -> None:
     os.replace(whole, path)
 
 
-def check_folder(folder: str, path: str) -> None:
-    """Raise `LocalFileError` about `path` where there is no such folder."""
+def is_folder(path: str) -> bool:
+    """Whether `path` is a folder, or ends like one: a file goes into it, under a name that the server gives."""
+    return os.path.isdir(path) or path.endswith(tuple(filter(None, (os.sep, os.altsep))))
+
+
+def check_place(path: str, takes_name: bool) -> None:
+    """Raise `LocalFileError` where no file can be put at the absolute `path`, or, with `takes_name`, into it."""
+    if takes_name:
+        _check_folder(path, path)
+    else:
+        check_target(followed(path))
+
+
+def _check_folder(folder: str, path: str) -> None:
     if not os.path.isdir(folder):
         raise LocalFileError(f"There is no folder {folder}, where the file is to go; make it first.", path=path)
 
 
 def check_target(path: str) -> None:
     """Raise `LocalFileError` where no file can be put at the absolute `path`: no folder, or something else in its place."""
-    check_folder(os.path.dirname(path), path)
+    _check_folder(os.path.dirname(path), path)
     with local_trouble(path, "written"):
         try:
             found = os.stat(path)

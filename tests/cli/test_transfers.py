@@ -47,6 +47,19 @@ def test_an_error_leaves_no_file(portal: EmbeddedPortal, tmp_path: Path) -> None
     assert os.listdir(tmp_path) == []
 
 
+def test_a_file_that_cannot_be_is_told_before_anybody_signs_in(portal: EmbeddedPortal, tmp_path: Path) -> None:
+    missing = str(tmp_path / "missing" / "a")
+    env = {"ESRI_HTTP_USER": "amy", "ESRI_HTTP_PASSWORD": "amys-secret"}
+    for arguments in (
+        ("upload", f"{portal.portal_url}/sharing/rest/x", missing),
+        ("download", portal.image_url, missing),
+        ("download", portal.image_url, f"{tmp_path}/missing/"),
+    ):
+        done = run(*arguments, env=env)
+        assert (done.status, "missing" in done.err) == (6, True)
+    assert portal.requests == []
+
+
 @pytest.mark.parametrize("columns", [100, 0])
 @pytest.mark.parametrize("bar", BARS)
 def test_progress_is_shown_on_a_terminal(bar: str, columns: int, portal: EmbeddedPortal, tmp_path: Path) -> None:
