@@ -232,9 +232,9 @@ class Response:
         self, chunk_size: int = 512, decode_unicode: bool = False, delimiter: str | bytes | None = None
     ) -> Iterator[Any]:
         """The content line by line, without line ends (or split at `delimiter`)."""
-        from .text import split_lines
+        from .text import split_lines, usable_delimiter
 
-        return split_lines(self.iter_content(chunk_size, decode_unicode), delimiter)
+        return split_lines(self.iter_content(chunk_size, decode_unicode), usable_delimiter(delimiter, decode_unicode))
 
     @property
     def encoding(self) -> str | None:

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import codecs
 import re
+import sys
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
+
+from ..words.errors import InvalidRequestError
 
 _CHARSET = re.compile(r"""charset\s*=\s*["']?([A-Za-z0-9._:-]+)""", re.IGNORECASE)
 # Codecs for host names and for Python's own source: no charsets, and slow or noisy on hostile input.
 _NO_CHARSETS = frozenset({"idna", "punycode", "raw-unicode-escape", "unicode-escape"})
-_MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
+_MARKS = (
+    (b"\xff\xfe\0\0", "utf-32"),
+    (b"\0\0\xfe\xff", "utf-32"),
+    (b"\xef\xbb\xbf", "utf-8-sig"),
+    (b"\xff\xfe", "utf-16"),
+    (b"\xfe\xff", "utf-16"),
+)
 
 
 def charset_of(content_type: str | None) -> str | None:
@@ -20,7 +30,9 @@ def charset_of(content_type: str | None) -> str | None:
 
 
 def usable_charset(name: str | None) -> str:
-    """`name` if it is a charset that there is, UTF-8 otherwise."""
+    """`name` if it is a charset that there is, UTF-8 otherwise; raises `InvalidRequestError` for what is no text."""
+    if name is not None and not isinstance(name, str):
+        raise InvalidRequestError(f"encoding takes the name of a charset, not {type(name).__name__}.")
     try:
         charset = codecs.lookup(name or "utf-8").name
         b"a".decode(charset, "replace")  # Python also has codecs for other things than text
@@ -48,14 +60,28 @@ def apparent_charset(content: bytes) -> str:
 
 def decode_pieces(pieces: Iterator[bytes], charset: str) -> Iterator[str]:
     """Pieces of bytes as pieces of text; characters cut in two are joined, and what does not fit becomes U+FFFD."""
+    start = b""
+    if charset in ("utf-16", "utf-32"):
+        while len(start) < 4 and (piece := next(pieces, b"")):
+            start += piece
+        if marked_charset(start) != charset:  # it fails where no mark tells the order of bytes; for a whole text, it is ours
+            charset += "-le" if sys.byteorder == "little" else "-be"
     decoder = codecs.getincrementaldecoder(charset)(errors="replace")
-    for piece in pieces:
+    for piece in chain((start,), pieces):
         text = decoder.decode(piece)
         if text:
             yield text
     rest = decoder.decode(b"", final=True)
     if rest:
         yield rest
+
+
+def usable_delimiter(delimiter: Any, in_text: bool) -> Any:
+    """`delimiter`, or `None` for an empty one; raises `InvalidRequestError` where nothing of its kind is in what is cut."""
+    if delimiter and not isinstance(delimiter, str if in_text else (bytes, bytearray)):
+        wanted = "text with decode_unicode=True" if in_text else "bytes, or text together with decode_unicode=True"
+        raise InvalidRequestError(f"delimiter= takes {wanted}, not {type(delimiter).__name__}.")
+    return delimiter or None
 
 
 def split_lines(pieces: Iterator[Any], delimiter: Any = None) -> Iterator[Any]:

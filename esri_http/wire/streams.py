@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..words.clock import Deadline
-from ..words.errors import EsriHttpError, ProtocolError
+from ..words.errors import EsriHttpError, InvalidRequestError, ProtocolError
 from .compat import WIRE_ERRORS
 
 if TYPE_CHECKING:
@@ -207,6 +207,7 @@ class WireStream:
     def close(self) -> None:
         """See `BodyStream.close`."""
         if not self._ended:
+            self._failure = InvalidRequestError("The content was closed before its end.", url=self._request.url)
             self._end(reusable=False)
 
     def when_done(self, callback: Callable[[bool], None]) -> None:

@@ -388,9 +388,9 @@ def test_what_goes_wrong_before_there_is_a_tunnel_uses_no_body_up(
 ) -> None:
     proxy = scripted_peer(Connection.recv)  # and hangs up
     body = iter([b"a", b"b"])
-    with session(proxies={"https": address(proxy)}, retries=2, clock=fake_clock) as through:
-        with pytest.raises(errors.ConnectError, match="hung up"):
-            through.post(secure.url, data=body)
+    through = session(proxies={"https": address(proxy)}, retries=2, clock=fake_clock)
+    with through, pytest.raises(errors.ConnectError, match="hung up"):
+        through.post(secure.url, data=body)
     assert proxy.connections == 3
     assert list(body) == [b"a", b"b"]
 

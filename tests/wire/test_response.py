@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from esri_http.words.errors import EsriHttpResponseError, InvalidJsonError
+from esri_http.words.errors import EsriHttpResponseError, InvalidJsonError, InvalidRequestError
 
 from ..support.faults import PATH, SECRET, check_clean, fails_with, says, session
 from ..support.http_messages import Reply, answer, json_reply
@@ -28,6 +28,15 @@ def fetched(handler_peer: Any, body: bytes | str, kind: str | None = "applicatio
 VALUE = {"name": "Zürich", "漢": [1, 2.5, None, True]}
 PLAIN = json.dumps(VALUE)
 UNICODE = json.dumps(VALUE, ensure_ascii=False)
+
+
+@pytest.mark.parametrize("name", [5, True, b"utf-8"])
+def test_an_encoding_that_is_no_text_is_refused(handler_peer: Any, name: Any) -> None:
+    response = fetched(handler_peer, b"text")
+    response.encoding = name
+    for read in (lambda: response.text, lambda: list(response.iter_content(decode_unicode=True))):
+        with pytest.raises(InvalidRequestError, match="encoding takes"):
+            read()
 
 
 class TestJson:

@@ -6,6 +6,7 @@ import gc
 import gzip
 import io
 import shutil
+import sys
 import threading
 import time
 import zlib
@@ -268,6 +269,34 @@ class TestPieces:
             assert all(isinstance(piece, str) for piece in pieces)
             assert "".join(pieces) == body.decode(charset)
 
+    @pytest.mark.parametrize("charset", ["utf-16", "utf-32"])
+    @pytest.mark.parametrize("marked", [True, False])
+    @pytest.mark.parametrize("text", ["", "a", "größer, 漢字"])
+    def test_text_in_wide_characters_needs_no_mark(self, scripted_peer: Any, charset: str, marked: bool, text: str) -> None:
+        order = "-le" if sys.byteorder == "little" else "-be"
+        peer = scripted_peer(
+            says(
+                answer(
+                    200, {"Content-Type": f"text/plain; charset={charset}"}, text.encode(charset if marked else charset + order)
+                )
+            )
+        )
+        with session() as client:
+            response = client.get(peer.url)
+        assert "".join(response.iter_content(1, decode_unicode=True)) == response.text == text
+
+    @pytest.mark.parametrize(
+        "delimiter, in_text, advice", [(";", False, "decode_unicode=True"), (b";", True, "takes text"), (5, False, "not int")]
+    )
+    def test_a_delimiter_of_another_kind_is_refused_at_once(
+        self, scripted_peer: Any, delimiter: Any, in_text: bool, advice: str
+    ) -> None:
+        peer = scripted_peer(says(answer(200, {}, b"a;b")))
+        with session() as client:
+            response = client.get(peer.url)
+        with pytest.raises(InvalidRequestError, match=advice):
+            response.iter_lines(delimiter=delimiter, decode_unicode=in_text)
+
     def test_half_a_character_at_the_end_shows(self, handler_peer: Any) -> None:
         peer = handler_peer(lambda request: Reply(200, {"Content-Type": "text/plain"}, "ü".encode()[:1]))
         with session() as client:
@@ -396,6 +425,18 @@ class TestRaw:
             with client.get(peer.url, stream=True).raw as raw:
                 assert raw.read(10) == b"x" * 10
             check_usable(client, peer)
+
+    @pytest.mark.parametrize("begun", [0, 10])
+    def test_a_body_that_was_closed_does_not_look_like_a_whole_one(self, scripted_peer: Any, begun: int) -> None:
+        peer = scripted_peer(says(answer(200, {}, b"x" * 3_000_000)))
+        with session() as client:
+            response = client.get(peer.url, stream=True)
+            raw, pieces = response.raw, response.iter_content(10)
+            assert raw.read(begun) + (next(pieces) if begun else b"") == b"x" * 2 * begun
+            response.close()
+            for read in (raw.read, lambda: raw.read(5), lambda: list(pieces)):
+                with pytest.raises(InvalidRequestError, match="closed"):
+                    read()
 
     def test_a_reader_that_asks_for_nothing_gets_nothing_at_once(self, peer_and_wire: Any) -> None:
         # Parsers do that to learn whether a file gives text or bytes.
