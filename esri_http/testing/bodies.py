@@ -217,5 +217,8 @@ def _parameters(header: str, value: str) -> dict[str, str]:
 def _plain(value: object) -> str:
     if isinstance(value, tuple):
         charset, _, text = value
-        return str(text).encode("latin-1", "replace").decode(charset or "ascii", "replace")
+        try:
+            return str(text).encode("latin-1", "replace").decode(charset or "ascii", "replace")
+        except (LookupError, UnicodeError):
+            raise BrokenRequestError("a name in an encoding that nobody knows") from None
     return str(value)

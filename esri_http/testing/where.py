@@ -24,6 +24,7 @@ _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     ">=": operator.ge,
 }
 _LONGEST = 10_000
+_LONGEST_NUMBER = 40
 
 
 class WhereError(ValueError):
@@ -61,6 +62,8 @@ def _tokens(text: str) -> list[Any]:
         if quoted is not None:
             tokens.append(("value", quoted[1:-1].replace("''", "'")))
         elif number is not None:
+            if len(number) > _LONGEST_NUMBER:
+                raise WhereError(f"not understood at character {at}")
             tokens.append(("value", float(number) if "." in number else int(number)))
         else:
             tokens.append(("word", word.upper()) if word is not None else ("sign", sign))

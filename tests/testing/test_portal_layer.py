@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import json
 
 import pytest
@@ -79,7 +80,10 @@ def test_a_where_selects(client, portal, where, expected):
     assert names(query(client, portal, where=where, outFields="NAME")) == expected
 
 
-@pytest.mark.parametrize("where", ["", "NAME =", "NAME ~ 'x'", "NOBODY = 1", "1=1 OR 1=1", "1=1; DROP", "OBJECTID IN (1", "'x"])
+LONG = "OBJECTID=" + "9" * 5000
+
+
+@pytest.mark.parametrize("where", ["", "NAME =", "NAME ~ 'x'", "NOBODY = 1", "1=1 OR 1=1", "1=1; DROP", "OBJECTID IN (1", "'x", LONG])
 def test_a_where_that_is_not_understood_is_an_error_inside_200(client, portal, where):
     answer = query(client, portal, where=where)
     assert answer["error"]["code"] == 400
@@ -174,6 +178,12 @@ def test_an_upload_is_measured_and_hashed(client, portal, content, last_line):
     assert record.body_size == len(body)
     assert record.files[0].name == "zoë.bin"
     assert client.send("POST", portal.upload_url, multipart(content), {"Content-Type": MULTIPART}).error_code == 499
+
+
+@pytest.mark.parametrize("charset", ["bogus", "hex", "idna"])
+def test_a_form_in_an_unknown_encoding_ends_the_connection_and_nothing_else(client, portal, charset):
+    with pytest.raises((OSError, http.client.HTTPException)):
+        client.send("POST", portal.token_url, b"abc", {"Content-Type": f"multipart/form-data; boundary*={charset}''x"})
 
 
 def test_a_chunked_upload_is_understood(client, portal):
