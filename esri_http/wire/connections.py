@@ -8,8 +8,8 @@ from http.client import HTTPException
 from ssl import SSLEOFError
 from typing import TYPE_CHECKING, Any
 
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from ..words.clock import Deadline
 from ..words.errors import ConnectError, ProxyError

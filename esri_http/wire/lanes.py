@@ -11,7 +11,7 @@ import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from urllib3.util.connection import is_connection_dropped
+from urllib3 import util as urllib3_util
 
 from .connections import ConnectionTie
 from .managers import make_manager
@@ -67,7 +67,7 @@ class Lane:
         except Exception:  # queue.Empty: it is in use; AttributeError: the pool is closed
             return False
         queue.put_nowait(connection)
-        return connection is not None and not is_connection_dropped(connection)
+        return connection is not None and not urllib3_util.is_connection_dropped(connection)
 
     def pin(self, pinned: bool = True) -> None:
         """Forbid, or allow again, that the lane connects anew; its first connection may always be made."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from urllib3.util.retry import Retry
+from urllib3 import Retry
 
 from .compat import retry_options
 

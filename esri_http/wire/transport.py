@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
+from urllib3 import Timeout
 from urllib3.exceptions import ClosedPoolError
-from urllib3.util.timeout import Timeout
 
 from ..messages.response import Response
 from ..words.errors import ConnectError, EsriHttpError, ProxyError, TransportError

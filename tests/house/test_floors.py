@@ -113,6 +113,14 @@ def test_a_package_from_outside_is_imported_only_where_it_belongs(module: Module
     assert wrong == []
 
 
+@every_module
+def test_urllib3_is_imported_before_its_parts(module: Module) -> None:
+    """It imports its parts itself. A thread that begins with one then meets another that begins with the whole in the middle,
+    each waits for the other's lock, and Python ends that with half a module (gh-83065, to 3.12)."""
+    names = [found.target for found in imports(module) if found.at_import_time and found.target.partition(".")[0] == "urllib3"]
+    assert names[:1] in ([], ["urllib3"])
+
+
 def test_no_module_needs_itself_while_it_is_imported() -> None:
     needs = {
         module.name: {found.target for found in imports(module) if found.relative and found.at_import_time} - {module.name}

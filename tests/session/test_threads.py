@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +20,7 @@ from ..support.http_messages import RecordedRequest, Reply, json_reply
 from ..support.sessions import idle_connections, on_threads, transports
 
 THREADS = 16
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -258,3 +261,33 @@ def test_a_server_that_answers_late_holds_up_nobody_else(handler_peer: Any) -> N
         release.set()
         for thread in slow:
             thread.join(10)
+
+
+_FIRST_REQUESTS = """
+import threading
+from esri_http import EsriGenTokenAuth, EsriSession
+auth = EsriGenTokenAuth({url!r} + "/portal/sharing/rest/generateToken", None, "amy", "secret")
+session, failures, start = EsriSession(auth, retries=0), [], threading.Barrier(8)
+
+def work(number):
+    start.wait()
+    try:
+        session.get({url!r}) if number % 2 else auth.token
+    except Exception as error:
+        failures.append(repr(error))
+
+threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+assert not failures, failures
+"""
+
+
+def test_the_first_request_of_a_process_may_be_made_by_threads_that_begin_differently(handler_peer: Any) -> None:
+    peer = handler_peer(lambda request: json_reply({"token": "a-token"}))
+    program = [sys.executable, "-c", _FIRST_REQUESTS.format(url=peer.url)]
+    for _ in range(5):
+        done = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, timeout=50)
+        assert done.returncode == 0, done.stderr
