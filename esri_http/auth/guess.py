@@ -16,6 +16,7 @@ from .challenges import challenges_of, shown_schemes
 from .flights import Flights
 from .guess_ways import BY_SYSTEM, BY_TOKENS, Asked
 from .handshake.handshake_errors import located
+from .sites import web_adaptor
 from .web_tier.web_tier_auth import PasswordAuth, with_session
 
 if TYPE_CHECKING:
@@ -244,8 +245,8 @@ def _other_than(choice: _Choice, challenges: list[Challenge]) -> bool:
 
 
 def _place(of: Request | SplitUrl) -> _Place:
-    """The web adaptor that a request or a URL is for: its origin, and the first part of its path."""
-    return of.origin, of.path[1:].partition("/")[0]
+    """The web adaptor that a request or a URL is for, with its origin."""
+    return of.origin, web_adaptor(of.path)
 
 
 def _why(asked: Asked, reasons: list[str]) -> str:

@@ -39,6 +39,11 @@ def server_root(origin: Origin, path: str) -> Root | None:
     return Root(origin, path[: match.start()])
 
 
+def web_adaptor(path: str) -> str:
+    """The first part of a URL's path. What lies below one is behind the same web adaptor, and signed in at alike."""
+    return path[1:].partition("/")[0]
+
+
 def quiet_target(origin: Origin, target: str) -> str:
     """A target of the site that `target` belongs to which can be asked for without starting anything.
 

@@ -338,3 +338,28 @@ def test_a_proxy_password_that_is_no_text_is_refused_and_changes_nothing(value: 
     with pytest.raises(ConfigurationError, match="as text"):
         auth.password = value
     assert auth.credentials() == ("amy", "amys-secret")
+
+
+@pytest.mark.parametrize("make", [EsriBasicAuth, EsriDigestAuth])
+def test_that_an_open_page_was_answered_does_not_vouch_for_a_password(handler_peer: Any, make: Any) -> None:
+    shown: list[str] = []
+
+    def site(request: RecordedRequest) -> Reply:
+        field = request.headers.get("Authorization")
+        if request.path.startswith("/open"):
+            return Reply(200, body="for everybody")
+        if field:
+            shown.append(field)
+        return Reply(401, [("WWW-Authenticate", 'Basic realm="gis"'), ("WWW-Authenticate", 'Digest realm="gis", nonce="n"')])
+
+    peer, auth = handler_peer(site), make(None, "amy", "wr0ng")
+    with EsriSession(auth, retries=0) as session:
+        assert session.get(peer.url + "/open/page").ok
+
+        def ask(number: int) -> None:
+            with pytest.raises(ArcGISLoginError):
+                session.get(f"{peer.url}/server/{number}")
+
+        on_threads(THREADS, ask, range(THREADS))
+        assert session.get(peer.url + "/open/page", drop_auth=True).ok
+    assert len(shown) <= 2  # on the path that came first; and once more, as the origin had taken it

@@ -247,7 +247,7 @@ class HandshakeRun(PasswordRun):
                 context.step(token, wire.peer_certificate if handler.send_cbt else None)
         if handler.mutual == Mutual.REQUIRED and not (context.complete and token):
             raise unproven(request)
-        self.standing.accepted(request, response)
+        self.standing.accepted(request, response, was_asked=True)
         if not context.used_ntlm and offer.mechanism != KERBEROS:
             handler.learn(request.origin, offer._replace(mechanism=KERBEROS))
         persistent = (response.headers.get("persistent-auth") or "").strip().lower()

@@ -107,7 +107,7 @@ class _CheckedRun(PasswordRun):
         if not self.shows_password(request):
             return ACCEPT
         if response.status_code != 401:
-            self.standing.accepted(request, response)
+            self.standing.accepted(request, response, was_asked=False)
             return ACCEPT
         if not any(challenge.scheme == "basic" for challenge in challenges_of(response)):
             return ACCEPT

@@ -162,7 +162,7 @@ class DigestRun(PasswordRun):
                 f"{redact_url(request.url)} does not prove that it knows the password (Digest, rspauth); its answer is not to"
                 " be believed.", url=request.url,
             )  # fmt: skip
-        self.standing.accepted(request, response)
+        self.standing.accepted(request, response, was_asked=self._space is not None)
         self._space = None
         space = sent.space.renewed(said.get("nextnonce", ""))
         space.used_at = wire.clock.monotonic()

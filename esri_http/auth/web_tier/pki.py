@@ -9,6 +9,7 @@ from ...words.redaction import redact_url
 from ...words.settings import read_certificate
 from ..base import ACCEPT, REPLAY, Audience, AuthRun
 from ..chain import AuthChain
+from ..sites import web_adaptor
 from .web_tier_auth import WebTierAuth
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def certificate_complaint(response: Response) -> str | None:
 
 def _place(request: Request) -> str:
     """Servers ask by path; those below one web adaptor are alike."""
-    return f"certificate negotiated for /{request.path[1:].partition('/')[0]}"
+    return f"certificate negotiated for /{web_adaptor(request.path)}"
 
 
 def _joined(cert: Any, key: Any, password: Any) -> Any:

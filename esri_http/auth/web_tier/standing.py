@@ -14,6 +14,7 @@ from ...words.errors import ArcGISLoginError, DeadlineExceededError
 from ...words.forks import watch_forks
 from ...words.redaction import redact_url
 from ..flights import fresh, seconds_to_wait
+from ..sites import web_adaptor
 
 if TYPE_CHECKING:
     from ...messages.request import Request
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from ..base import Wire
 
 _MOST_PLACES = 1000
+_EVERY_ADAPTOR = "/"  # none has that name
+# Where so many have not refused the credentials, the others of the origin will not.
+_MANY_ADAPTORS = 16
 # Whoever waits longer goes ahead: the first one may be waiting for him, if only for its body.
 _LONGEST_TURN_SECONDS = 30.0
 
@@ -31,7 +35,7 @@ class Standing:
     """What servers have said of one set of credentials. Other credentials get another one. Shared by threads."""
 
     def __init__(self) -> None:
-        self._accepted: frozenset[Origin] = frozenset()
+        self._accepted: dict[Origin, frozenset[str]] = {}  # by the web adaptors of each origin
         self._refusals: dict[Any, EsriHttpError] = {}  # by origin, by origin and path, or for everywhere (None)
         self.after_fork()
         watch_forks(self)
@@ -54,7 +58,7 @@ class Standing:
         the call has no time to wait.
         """
         self.check_refusal(request)
-        if request.origin in self._accepted:
+        if self._is_accepted(request):
             return None
         if len(self._turns) >= _MOST_PLACES:
             self._turns = {}  # at worst, two go ahead at once
@@ -69,17 +73,28 @@ class Standing:
         except BaseException:
             turn.release()
             raise
-        if request.origin in self._accepted:
+        if self._is_accepted(request):
             turn.release()
             return None
         return turn
 
-    def accepted(self, request: Request, response: Response) -> None:
-        """Take note that the credentials were shown with `request`, and not refused by `response`."""
-        if response.status_code >= 500 or request.origin in self._accepted:
+    def _is_accepted(self, request: Request) -> bool:
+        adaptors = self._accepted.get(request.origin)
+        return adaptors is not None and (
+            web_adaptor(request.path) in adaptors or _EVERY_ADAPTOR in adaptors or len(adaptors) >= _MANY_ADAPTORS
+        )
+
+    def accepted(self, request: Request, response: Response, was_asked: bool) -> None:
+        """Take note that the credentials were shown with `request`, and not refused by `response`.
+
+        `was_asked`: the server had asked for them. Otherwise the resource may be open to everybody, and its web adaptor alone
+        counts.
+        """
+        if response.status_code >= 500 or self._is_accepted(request):
             return  # a server in trouble may not have looked at them
-        accepted = self._accepted if len(self._accepted) < _MOST_PLACES else frozenset()
-        self._accepted = accepted | {request.origin}
+        adaptor = _EVERY_ADAPTOR if was_asked else web_adaptor(request.path)
+        adaptors = self._accepted.get(request.origin, frozenset()) | {adaptor}
+        remember(self._accepted, request.origin, adaptors, _MOST_PLACES)
 
     def refused(self, request: Request, why: str) -> ArcGISLoginError:
         """The error for credentials that were refused. It is remembered for the origin.
@@ -88,8 +103,8 @@ class Standing:
         second refusal in a row is remembered for the origin.
         """
         error = ArcGISLoginError(f"{redact_url(request.url)} refuses the sign-in: {why}", url=request.url, code=401)
-        place = (request.origin, request.path) if request.origin in self._accepted else request.origin
-        self._accepted -= {request.origin}
+        was_accepted = self._accepted.pop(request.origin, None)
+        place = (request.origin, request.path) if was_accepted else request.origin
         self._remember(place, error)
         return error
 
@@ -102,7 +117,7 @@ class Standing:
         remember(self._refusals, place, fresh(error), _MOST_PLACES)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"_accepted": self._accepted, "_refusals": dict(self._refusals)}
+        return {"_accepted": dict(self._accepted), "_refusals": dict(self._refusals)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__()  # type: ignore[misc]
