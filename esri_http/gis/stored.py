@@ -115,14 +115,18 @@ class RefreshTokenKeeper:
         self._manager = manager
         self._name = name
         self._last = last
+        self._times_forgotten = 0
         self._after = after
 
     def __call__(self, grant: Grant) -> None:
         """Store it; a store that fails is logged, since the request that is under way can go on without."""
         if grant.refresh_token is not None and grant.refresh_token != self._last:
+            before = self._times_forgotten
             try:
                 self._manager.set_secret(self._name, grant.refresh_token)
                 self._last = grant.refresh_token
+                if self._times_forgotten != before:  # somebody signed out while the store took its time
+                    self.forget()
             except EsriHttpError as error:
                 log.warning("The new refresh token of profile %s could not be stored: %s", self._name, error)
         if self._after is not None:
@@ -130,6 +134,7 @@ class RefreshTokenKeeper:
 
     def forget(self) -> None:
         """Take it out of the profile, unless another sign-in has put its own there. Raises `ProfileError`."""
+        self._times_forgotten += 1
         last, self._last = self._last, None
         if last is not None and self._manager.exists(self._name):
             self._manager.drop_secret(self._name, last)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import getpass
 import logging
 import pickle
+import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from esri_http import (
     ArcGISLoginError,
     CertificateFileError,
     ConfigurationError,
+    EsriHttpError,
     EsriSession,
     InteractionRequiredError,
     ProfileError,
@@ -424,6 +427,34 @@ def test_a_sign_out_takes_the_refresh_token_out_of_its_profile_also_where_the_en
     gis = with_vault(None, profile="x")
     assert secret_of(vault, "x") == gis.session.auth.refresh_token
     assert gis.logout()
+    assert secret_of(vault, "x") is None
+
+
+def test_a_refresh_token_that_is_being_stored_while_somebody_signs_out_is_not_kept(
+    portal: EmbeddedPortal, with_vault: Any, vault: Vault, person: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    portal.oauth.rotates_refresh_tokens = True
+    gis = with_vault(portal.portal_url, client_id="app1", profile="x", **person)
+    set_at_once, is_storing, may_end = vault.set, threading.Event(), threading.Event()
+
+    def set_slowly(service: str, name: str, secret: str) -> None:
+        is_storing.set()
+        may_end.wait(10)
+        set_at_once(service, name, secret)
+
+    monkeypatch.setattr(vault, "set", set_slowly)
+    portal.tokens.revoke(gis.session.auth.token)
+
+    def request(session: EsriSession) -> None:
+        with suppress(EsriHttpError):  # its new token is revoked as well
+            session.get(portal.portal_url + "/sharing/rest/community/self", params={"f": "json"}).close()
+
+    renewal = threading.Thread(target=request, args=(gis.session,))
+    renewal.start()
+    assert is_storing.wait(10)
+    assert gis.logout()
+    may_end.set()
+    renewal.join(10)
     assert secret_of(vault, "x") is None
 
 

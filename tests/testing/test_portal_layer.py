@@ -83,7 +83,9 @@ def test_a_where_selects(client, portal, where, expected):
 LONG = "OBJECTID=" + "9" * 5000
 
 
-@pytest.mark.parametrize("where", ["", "NAME =", "NAME ~ 'x'", "NOBODY = 1", "1=1 OR 1=1", "1=1; DROP", "OBJECTID IN (1", "'x", LONG])
+@pytest.mark.parametrize(
+    "where", ["", "NAME =", "NAME ~ 'x'", "NOBODY = 1", "1=1 OR 1=1", "1=1; DROP", "OBJECTID IN (1", "'x", LONG]
+)
 def test_a_where_that_is_not_understood_is_an_error_inside_200(client, portal, where):
     answer = query(client, portal, where=where)
     assert answer["error"]["code"] == 400
