@@ -77,6 +77,8 @@ class Headers(MutableMapping[str, str]):
         twin._items = self._items.copy()
         return twin
 
+    __copy__ = copy
+
     def plain(self) -> dict[str, str]:
         """The fields as an ordinary dict, for a request; the same one until something changes, so do not edit it.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -145,11 +147,13 @@ def test_the_plain_form_follows_every_change() -> None:
     assert headers.plain() == {}
 
 
-def test_a_copy_is_independent() -> None:
+@pytest.mark.parametrize("made", [Headers.copy, copy.copy, copy.deepcopy])
+def test_a_copy_is_independent(made: Callable[[Headers], Headers]) -> None:
     headers = Headers({"A": "1"})
-    twin = headers.copy()
+    twin = made(headers)
     twin["B"] = "2"
     assert list(headers) == ["A"]
+    assert headers.plain() == {"A": "1"}
     assert twin == {"A": "1", "B": "2"}
 
 
