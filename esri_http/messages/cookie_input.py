@@ -40,7 +40,9 @@ def check_scope(name: str, domain: object, path: object, expires: object) -> Non
     """Raise `InvalidHeaderError` where the cookie `name` has attributes by which no jar can keep it."""
     if any(text is not None and not isinstance(text, str) for text in (domain, path)):
         raise InvalidHeaderError(f"The domain and the path of the cookie {name:.80} are text.")
-    if expires is not None and not isinstance(expires, (int, float)):
+    if isinstance(domain, str) and domain and not domain.strip(". "):  # as if there were none, it would go everywhere
+        raise InvalidHeaderError(f"The domain of the cookie {name:.80} names no host.")
+    if expires is not None and (not isinstance(expires, (int, float)) or expires != expires):
         raise InvalidHeaderError(f"The cookie {name:.80} expires at a number of seconds since the epoch, or never (None).")
 
 

@@ -546,7 +546,12 @@ def test_what_is_no_set_of_cookies_is_refused(source: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "attributes", [{"domain": 5}, {"domain": b"gis.test"}, {"path": 5}, {"path": ["/"]}, {"expires": "tomorrow"}], ids=repr
+    "attributes",
+    [
+        *({"domain": 5}, {"domain": b"gis.test"}, {"domain": "."}, {"domain": " "}, {"path": 5}, {"path": ["/"]}),
+        *({"expires": "tomorrow"}, {"expires": float("nan")}),
+    ],
+    ids=repr,
 )
 def test_attributes_that_no_jar_can_keep_are_refused(attributes: Any) -> None:
     jar = CookieJar()
