@@ -38,6 +38,8 @@ _CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
 _NOT_IN_QUERY = re.compile(r"[^!\"$-~]+")
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MILLISECOND = timedelta(milliseconds=1)
+_NOT_A_TIME = -(1 << 63)  # what numpy makes of NaT
+_NO_FIELDS = "Form fields are a dict or (name, value) pairs."
 _SEVERAL = (Sequence, Set, Iterator, ValuesView)
 
 
@@ -62,7 +64,7 @@ def encode_fields(fields: Fields) -> str:
         if kind is str:
             parts.append(f"{key}={_quoted(value)}")
         elif kind is int:
-            parts.append(f"{key}={value}")
+            parts.append(f"{key}={_digits(name, value)}")
         elif value is not None:
             parts.extend([f"{key}={_quoted(text)}" for text in _texts(name, value)])
     return "&".join(parts)
@@ -89,16 +91,19 @@ def json_text(value: object, what: str = "The value") -> str:
     """
     try:
         return _ENCODER.encode(value)
-    except (TypeError, ValueError, RecursionError) as error:
+    except (TypeError, ValueError, ArithmeticError, RecursionError) as error:
         raise InvalidRequestError(f"{what} cannot be written as JSON: {error}") from error
 
 
 def _each(fields: Any) -> Iterable[tuple[Any, Any]]:
     """The pairs of a mapping, or of an iterable of pairs, checked as they come."""
-    if hasattr(fields, "items"):
+    if not hasattr(fields, "items"):
+        return _checked(fields)
+    try:
         pairs: Iterable[tuple[Any, Any]] = fields.items()
-        return pairs
-    return _checked(fields)
+    except TypeError:  # an attribute of that name, or a class
+        raise InvalidRequestError(_NO_FIELDS) from None
+    return pairs
 
 
 def _checked(pairs: Any) -> Iterator[tuple[Any, Any]]:
@@ -107,7 +112,7 @@ def _checked(pairs: Any) -> Iterator[tuple[Any, Any]]:
             name, value = pair if isinstance(pair, (tuple, list)) else ()
             yield name, value
     except (TypeError, ValueError):
-        raise InvalidRequestError("Form fields are a dict or (name, value) pairs.") from None
+        raise InvalidRequestError(_NO_FIELDS) from None
 
 
 def _name(name: object) -> str:
@@ -177,9 +182,18 @@ def _without_wrapping(value: Any) -> Any:
         return value.value
     if hasattr(value, "tolist") and not isinstance(value, memoryview):
         if getattr(getattr(value, "dtype", None), "kind", "") == "M":
-            value = value.astype("datetime64[ms]").astype("int64")
+            return _times(value.astype("datetime64[ms]").astype("int64").tolist())
         return value.tolist()
     return value
+
+
+def _times(found: Any) -> Any:
+    """Epoch milliseconds, one or lists of them, as they are; raises where a time is missing."""
+    if isinstance(found, list):
+        return [_times(one) for one in found]
+    if found == _NOT_A_TIME:
+        raise InvalidRequestError("A datetime64 that is no time (NaT) has no epoch milliseconds; give None in its place.")
+    return found
 
 
 def _field(name: str) -> str:
@@ -193,7 +207,7 @@ def _scalar(what: str, value: Any) -> str:
     if isinstance(value, str):
         return str.__str__(value)
     if isinstance(value, int):
-        return int.__repr__(value)
+        return _digits(what, value)
     if isinstance(value, float):
         return float.__repr__(value)
     if isinstance(value, date):
@@ -206,6 +220,13 @@ def _scalar(what: str, value: Any) -> str:
     if hasattr(value, "read"):
         raise InvalidRequestError(f"{what} is an open file; hand files over with files=.")
     return str(value)
+
+
+def _digits(what: str, value: int) -> str:
+    try:
+        return int.__repr__(value)
+    except ValueError:  # Python writes thousands of digits only where it is told to
+        raise InvalidRequestError(f"{what} is a number of too many digits.") from None
 
 
 def _epoch_ms(what: str, value: date) -> int:

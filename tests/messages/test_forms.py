@@ -5,10 +5,12 @@ from __future__ import annotations
 import datetime as dt
 import decimal
 import enum
+import fractions
 import io
 import json
 import pathlib
 import time
+import types
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -57,6 +59,13 @@ class NumpyTime(Numpy64):
 
     def astype(self, unit: str) -> Any:
         return self if unit == "datetime64[ms]" else Numpy64(self.value // 1_000_000)
+
+
+class NotATime(NumpyTime):
+    """Stands for NaT, which numpy turns into the smallest number of 64 bits."""
+
+    def astype(self, unit: str) -> Any:
+        return self if unit == "datetime64[ms]" else Numpy64(-(1 << 63))
 
 
 @pytest.mark.parametrize(
@@ -206,6 +215,15 @@ def test_a_finished_query_that_would_break_the_line_is_refused(query: str | byte
         {"a": [b"\xff"]},
         {None: 1},
         {("a",): 1},
+        {"a": 10**5000},
+        {"a": [10**5000]},
+        {"a": {"b": 10**5000}},
+        {"a": {"b": fractions.Fraction(10**400)}},
+        {"a": NotATime(None)},
+        {"a": [1, NotATime(None)]},
+        {"a": {"b": NotATime(None)}},
+        types.SimpleNamespace(items=[("a", 1)]),
+        dict,
         [("a", 1, 2)],
         ["ab"],
         [1],
