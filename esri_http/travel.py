@@ -60,7 +60,8 @@ class Travels(SessionSettings):
 
     def __getstate__(self) -> dict[str, Any]:
         """A pickle keeps settings, cookies and auth, secrets included; connections are made anew."""
-        return {**super().__getstate__(), "_engine": None, "_lock": None, "_netrc": {}}
+        headers = self._headers.copy()  # another thread may set one meanwhile
+        return {**super().__getstate__(), "_headers": headers, "_engine": None, "_lock": None, "_netrc": {}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -75,7 +76,7 @@ def _secrets_of(session: SessionSettings) -> list[str]:
     network = session._network
     certificate = network.tls.certificate
     addresses = (address or "" for key, address in network.proxies if key not in BYPASS_KEYS)
-    found = [name for name in session.headers if name.lower() in SECRET_HEADERS]
+    found = [name for name in session.headers.copy() if name.lower() in SECRET_HEADERS]
     if certificate is not None and certificate.holds_secret:
         found.append("cert=")
     if any("@" in address for address in addresses):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import itertools
 import subprocess
 import sys
 import threading
@@ -291,3 +293,18 @@ def test_the_first_request_of_a_process_may_be_made_by_threads_that_begin_differ
     for _ in range(5):
         done = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, timeout=50)
         assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, EsriSession.for_workers])
+def test_a_session_is_copied_while_its_headers_change(hasty: None, copied: Any) -> None:
+    with EsriSession(EsriUserTokenAuth("a-token")) as session:
+        numbers = itertools.count()
+
+        def change() -> None:
+            for number in itertools.islice(numbers, 100):
+                session.headers[f"X-{number % 50}"] = "set"
+                session.headers.pop(f"X-{(number + 20) % 50}", None)
+
+        with meanwhile(change):
+            for _ in range(300):
+                copied(session)
