@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import re
@@ -429,6 +430,21 @@ def test_a_program_without_a_console_has_nobody_to_ask(
     monkeypatch.setattr(sys, "stderr", None)
     with pytest.raises(InteractionRequiredError, match="nobody to ask"):
         session.get(f"{portal.layer_url}/query")
+
+
+@pytest.mark.parametrize("error", [ValueError("I/O operation on closed file."), BrokenPipeError("nobody reads")])
+def test_a_screen_that_has_gone_does_not_keep_the_browser_from_opening(
+    portal: EmbeddedPortal, fake_clock: FakeClock, open_session: Open, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    class Gone(io.StringIO):
+        def write(self, text: str) -> int:
+            raise error
+
+    amy = Person(portal)
+    session = open_session(amy.sign_in(portal, fake_clock))
+    monkeypatch.setattr(sys, "stderr", Gone())
+    assert count_places(session, portal) == {"count": 355}
+    assert len(amy.urls) == 1
 
 
 def test_a_missing_password_is_asked_for_once_or_said_to_be_missing(

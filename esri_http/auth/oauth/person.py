@@ -133,9 +133,12 @@ def _loopback_in(redirect_uri: str | None) -> _Loopback:
 
 def _tell(*lines: str) -> None:
     """To the person in front of the screen: a line each, on the error stream, so that piped output stays clean."""
-    if sys.stderr is not None:  # a program without a console has none
-        sys.stderr.write("\n".join(lines) + "\n")
-        sys.stderr.flush()
+    try:
+        if sys.stderr is not None:  # a program without a console has none
+            sys.stderr.write("\n".join(lines) + "\n")
+            sys.stderr.flush()
+    except (OSError, ValueError):
+        pass  # it was closed, or the other end has gone; there is still the browser
 
 
 def _open_browser(url: str) -> bool:
