@@ -18,6 +18,7 @@ PIECE = 256 * 1024
 
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
+_AS_TEXT = 'The file {} is opened as text; open it in binary mode: open(name, "rb").'
 
 
 class Body:
@@ -242,7 +243,7 @@ def _file_or_stream(file: Any) -> Body:
     if getattr(file, "closed", False) is True:
         raise InvalidRequestError(f"The file {name} is closed.")
     if isinstance(file, io.TextIOBase) or isinstance(getattr(file, "encoding", None), str):
-        raise InvalidRequestError(f'The file {name} is opened as text; open it in binary mode: open(name, "rb").')
+        raise InvalidRequestError(_AS_TEXT.format(name))
     try:
         seekable = getattr(file, "seekable", None)
         if seekable is None or seekable():
@@ -251,7 +252,7 @@ def _file_or_stream(file: Any) -> Body:
             end = file.tell()
             file.seek(start)
             return FileBody(file, start, max(end - start, 0))
-    except (OSError, ValueError, AttributeError, TypeError):
+    except Exception:  # of many kinds, for archives and damaged packings; reading it will tell
         pass
     return StreamBody(file, _promised_length(file))
 
@@ -280,12 +281,13 @@ def _read(file: Any, length: int | None, name: str) -> Iterator[bytes]:
     left = length
     while left is None or left > 0:
         try:
-            piece = _piece(file.read(PIECE if left is None else min(PIECE, left)))
-        except InvalidRequestError:
-            raise
-        except (OSError, ValueError) as error:
-            # An OSError as it is would pass for a failure of the connection.
+            data = file.read(PIECE if left is None else min(PIECE, left))
+        except Exception as error:
+            # Of many kinds (of archives, of other answers). As it is, it could pass for a failure of the connection.
             raise InvalidRequestError(f"The file {name} cannot be read: {error}.") from error
+        if left is not None and isinstance(data, str):  # its length was counted in something else
+            raise InvalidRequestError(_AS_TEXT.format(name))
+        piece = _piece(data)
         if not piece:
             break
         if left is not None:

@@ -9,7 +9,7 @@ from urllib3 import Timeout
 from urllib3.exceptions import ClosedPoolError
 
 from ..messages.response import Response
-from ..words.errors import ConnectError, EsriHttpError, ProxyError, TransportError
+from ..words.errors import ConnectError, EsriHttpError, InvalidRequestError, ProxyError, TransportError
 from ..words.headers import without
 from .compat import WIRE_ERRORS
 from .connections import ConnectionPinLost, WireHeaders
@@ -20,11 +20,12 @@ from .streams import WireStream
 from .tls import tls_context
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable, Hashable, Iterator
 
     from urllib3 import PoolManager
     from urllib3.util.retry import Retry
 
+    from ..messages.body import Body
     from ..messages.request import Request
     from ..words.clock import Deadline
     from ..words.origins import Origin
@@ -268,10 +269,12 @@ class Transport:
             content = getattr(body, "content", None)
             if content is not None:
                 body = content
-            elif body.length is None:
-                chunked = True
             else:
-                headers = {**headers, "Content-Length": str(body.length)}
+                if body.length is None:
+                    chunked = True
+                else:
+                    headers = {**headers, "Content-Length": str(body.length)}
+                body = _pieces_of(body)
         if field is not None:
             headers = {**headers, _FOR_PROXIES: field}
         elif _FOR_PROXIES in headers and not route.prefix:
@@ -292,3 +295,13 @@ class Transport:
             chunked=chunked,
             enforce_content_length=True,  # not the default of urllib3 1.26
         )
+
+
+def _pieces_of(body: Body) -> Iterator[bytes]:
+    """What `body` gives. Its source may be another exchange, whose failures must not pass for those of this one."""
+    try:
+        yield from body
+    except InvalidRequestError:
+        raise
+    except WIRE_ERRORS as error:
+        raise InvalidRequestError(f"The source of the body failed: {error}.") from error

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import array
+import bz2
+import codecs
 import collections
 import contextlib
 import datetime
@@ -323,6 +325,19 @@ def test_a_stream_that_breaks_its_promise_is_an_error(length: int, what: str) ->
 def test_an_array_of_numbers_is_not_taken_for_bytes() -> None:
     with pytest.raises(InvalidRequestError):
         list(made(array.array("i", [1, 2])))
+
+
+def test_a_damaged_archive_is_told_as_a_file_that_cannot_be_read() -> None:
+    whole = gzip.compress(bytes(range(256)) * 100)
+    for damaged in (whole[:-20], whole[:20] + b"\xff\xff" + whole[22:], b"no archive"):
+        for form in ({"data": gzip.GzipFile(fileobj=io.BytesIO(damaged))}, {"files": {"f": bz2.BZ2File(io.BytesIO(damaged))}}):
+            with pytest.raises(InvalidRequestError, match="cannot be read"):
+                list(made(**form))
+
+
+def test_text_from_a_reader_whose_length_is_counted_in_bytes_is_not_cut() -> None:
+    with pytest.raises(InvalidRequestError, match="binary mode"):
+        list(made(codecs.getreader("latin-1")(io.BytesIO("größer".encode("latin-1")))))
 
 
 def test_a_failing_source_does_not_look_like_a_lost_connection() -> None:

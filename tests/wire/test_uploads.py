@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import urllib3
 
 from esri_http import EsriSession
 from esri_http.auth.base import ACCEPT, REPLAY, AuthRun, BaseEsriAuth
@@ -255,6 +256,20 @@ class TestSourcesThatFail:
             with fails_with(InvalidRequestError, "source of the body failed"):
                 client.post(target.url_for(PATH), data=stream.iter_content())
         target.wait_until(lambda: target.connections == 1)
+
+    @pytest.mark.parametrize("kind", ["our file", "urllib3's file", "urllib3's pieces"])
+    def test_so_does_one_in_another_form(self, scripted_peer: Any, kind: str) -> None:
+        source = scripted_peer(says(answer(200, {"Content-Length": "100"}, b"x"), Connection.close))
+        target = scripted_peer([lambda connection: connection.wait(), answers_well])
+        with session(retries=2) as client, urllib3.PoolManager() as pool:
+            if kind == "our file":
+                body: Any = client.get(source.url, stream=True).raw
+            else:
+                answered = pool.request("GET", source.url, preload_content=False, enforce_content_length=True)
+                body = answered if kind == "urllib3's file" else answered.stream()
+            with fails_with(InvalidRequestError, "failed" if "pieces" in kind else "cannot be read"):
+                client.put(target.url_for(PATH), data=body)
+        assert target.connections == 1
 
 
 class TestSentAgain:
