@@ -64,49 +64,69 @@ _LONGEST_TURN_SECONDS = 30.0
 
 def send_signed(transport: Transport, request: Request, route: Route, options: SendOptions, lane: Lane | None) -> Response:
     """Send `request` through the proxy of `route`, and again for as long as its challenges can be answered (not long)."""
-    signer: Any = route.signer
-    if signer.is_settled:
-        return _send_signed(transport, request, route, options, lane)
-    left = options.deadline.remaining()
-    longest = _LONGEST_TURN_SECONDS if left is None else max(0.0, min(left, _LONGEST_TURN_SECONDS))
-    waited = signer.first.acquire(timeout=longest)
+    turn = _Turn(route.signer, options)
     try:
-        return _send_signed(transport, request, route, options, lane)
-    finally:
-        if waited:
-            signer.first.release()
-
-
-def _send_signed(transport: Transport, request: Request, route: Route, options: SendOptions, lane: Lane | None) -> Response:
-    try:
+        if not turn.signer.is_settled:
+            turn.take()
         if not route.prefix:
-            return _through_tunnel(transport, request, route, options, lane)
-        if lane is None and route.signer is not None and route.signer.binds_connection:
-            return _on_lane(transport, request, route, options)
-        return _forwarded(transport, request, route, options, lane)
+            return _through_tunnel(transport, request, route, options, lane, turn)
+        if lane is None and turn.signer.binds_connection:
+            return _on_lane(transport, request, route, options, turn)
+        return _forwarded(transport, request, route, options, lane, turn)
     except ProxyError as error:
         from .failures import located
 
         raise located(error, request) from error.__cause__
+    finally:
+        turn.end()
 
 
-def _through_tunnel(transport: Transport, request: Request, route: Route, options: SendOptions, lane: Lane | None) -> Response:
-    signer: Any = route.signer
+class _Turn:
+    """The turn of one request to show the credentials to a proxy that has not taken them yet; see `ProxySigner.first`."""
+
+    def __init__(self, signer: Any, options: SendOptions) -> None:
+        self.signer = signer
+        self._deadline = options.deadline
+        self._is_taken = False
+
+    def take(self) -> None:
+        """Wait until it is free, but not for very long; a turn that is taken already stays so until `end`."""
+        if not self._is_taken:
+            left = self._deadline.remaining()
+            longest = _LONGEST_TURN_SECONDS if left is None else max(0.0, min(left, _LONGEST_TURN_SECONDS))
+            self._is_taken = self.signer.first.acquire(timeout=longest)
+
+    def challenged(self, fields: list[str], sent: str | None, memory: dict[str, Any] | None) -> None:
+        """As `ProxySigner.challenged`, in turn where the proxy let other requests pass without asking for a sign-in."""
+        if sent is None or not self.signer.is_settled:
+            self.take()
+        self.signer.challenged(fields, sent, memory)
+
+    def end(self) -> None:
+        """Let the next one go ahead."""
+        if self._is_taken:
+            self._is_taken = False
+            self.signer.first.release()
+
+
+def _through_tunnel(
+    transport: Transport, request: Request, route: Route, options: SendOptions, lane: Lane | None, turn: _Turn
+) -> Response:
     for _ in range(_MOST_CHALLENGES + 1):
         try:
             return transport.exchange(request, route, options, lane)
         except ProxyChallenge as caught:
             challenge = caught
         # Out here, so that no error has the challenge, and what was sent, as its context.
-        signer.challenged(challenge.fields, challenge.sent, None)
+        turn.challenged(challenge.fields, challenge.sent, None)
     raise _endless(route)
 
 
-def _on_lane(transport: Transport, request: Request, route: Route, options: SendOptions) -> Response:
+def _on_lane(transport: Transport, request: Request, route: Route, options: SendOptions, turn: _Turn) -> Response:
     signer: Any = route.signer
 
     def send(lane: Lane) -> Response:
-        return _forwarded(transport, request, lane.route, options, lane)
+        return _forwarded(transport, request, lane.route, options, lane, turn)
 
     for fresh in (False, True):
         try:
@@ -117,11 +137,13 @@ def _on_lane(transport: Transport, request: Request, route: Route, options: Send
     raise ConnectionLostError(message, url=request.url)
 
 
-def _forwarded(transport: Transport, request: Request, route: Route, options: SendOptions, lane: Lane | None) -> Response:
+def _forwarded(
+    transport: Transport, request: Request, route: Route, options: SendOptions, lane: Lane | None, turn: _Turn
+) -> Response:
     signer: Any = route.signer
     if _wants_probe(request, route, lane):
         unread = type(options)(options.retry, options.timeouts, options.deadline, stream=True)
-        _forwarded(transport, _probe(request), route, unread, lane).discard()
+        _forwarded(transport, _probe(request), route, unread, lane, turn).discard()
     target = route.prefix + request.target_on_wire
     for _ in range(_MOST_CHALLENGES + 1):
         before = _memory(lane)
@@ -136,7 +158,7 @@ def _forwarded(transport: Transport, request: Request, route: Route, options: Se
         headers: Any = response.headers
         fields = headers.getlist("proxy-authenticate")
         response.discard()
-        signer.challenged(fields, field, memory)
+        turn.challenged(fields, field, memory)
         if not request.replayable:
             message = (
                 f"{redact_url(request.url)}: the proxy {route.proxy} wants the request again after a sign-in, and its body can"

@@ -263,6 +263,32 @@ def test_each_wrong_password_for_a_proxy_is_shown_once_by_many_threads(proxy_pee
             assert len(shown) == number
 
 
+@pytest.mark.parametrize("scheme", ["basic", "digest"])
+def test_that_a_proxy_let_a_request_pass_unasked_does_not_vouch_for_a_password(
+    proxy_peer: Any, handler_peer: Any, scheme: str
+) -> None:
+    digest, shown, together = DigestProxy(), [], threading.Barrier(THREADS)
+
+    def intercept(request: RecordedRequest) -> Any:
+        field = request.headers.get("Proxy-Authorization", "")
+        if request.target.endswith("/open"):
+            return None
+        shown.extend([field] * bool(field))
+        if not field:
+            together.wait(PATIENCE)  # all of them are asked before any has an answer
+        return digest.intercept(request) if scheme == "digest" else Reply(407, {"Proxy-Authenticate": 'Basic realm="x"'}, "")
+
+    def refused(_: int) -> None:
+        with pytest.raises(ProxyError, match="refuses that of"):
+            session.get(peer.url + "/closed")
+
+    peer, proxy = handler_peer(lambda request: Reply(200)), proxy_peer(intercept=intercept)
+    with EsriSession(proxies={"all": proxy.url}, proxy_auth=("amy", "wr0ng"), retries=0) as session:
+        assert session.get(peer.url + "/open").ok
+        on_threads(THREADS, refused)
+    assert len(shown) == 1
+
+
 class Upload(io.BytesIO):
     """A body that can be watched."""
 
