@@ -269,7 +269,7 @@ class TestSourcesThatFail:
                 body = answered if kind == "urllib3's file" else answered.stream()
             with fails_with(InvalidRequestError, "failed" if "pieces" in kind else "cannot be read"):
                 client.put(target.url_for(PATH), data=body)
-        assert target.connections == 1
+        target.wait_until(lambda: target.connections == 1)
 
 
 class TestSentAgain:
