@@ -63,8 +63,13 @@ def parse_proxy(address: str) -> Proxy:
     url = f"{scheme}://{origin.host_in_url}:{origin.port}"
     if not userinfo:
         return Proxy(url, origin.host)
-    username, _, password = userinfo.partition(":")
-    return Proxy(url, origin.host, unquote(username), unquote(password))
+    try:
+        username, _, password = (unquote(part, errors="strict") for part in userinfo.partition(":"))
+    except UnicodeDecodeError:
+        pass  # raised out here, without what it holds
+    else:
+        return Proxy(url, origin.host, username, password)
+    raise ConfigurationError(f"The user name or password for the proxy {url} is not percent-encoded UTF-8.")
 
 
 def choose_proxy(origin: Origin, proxies: tuple[tuple[str, str | None], ...], trust_env: bool) -> Proxy | None:

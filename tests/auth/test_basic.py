@@ -12,6 +12,7 @@ from esri_http import EsriBasicAuth, EsriSession
 from esri_http.words.errors import ConfigurationError
 
 from ..support.http_messages import RecordedRequest, Reply, json_reply
+from .helpers import assert_hidden
 
 
 @pytest.fixture
@@ -135,6 +136,14 @@ def test_user_info_in_the_url_signs_that_call_and_leaves_the_url(peer: Any) -> N
         response = session.get(peer.url.replace("://", "://amy:s%40cret@"))
     assert response.json() == "Basic " + base64.b64encode(b"amy:s@cret").decode()
     assert response.url == peer.url + "/"
+
+
+@pytest.mark.parametrize("info", ["amy:s3cret%ff", "amy%e4:s3cret"])
+def test_user_info_that_is_no_text_is_told_and_nothing_else_sent_in_its_place(peer: Any, info: str) -> None:
+    with EsriSession() as session, pytest.raises(ConfigurationError, match="UTF-8") as caught:
+        session.get(peer.url.replace("://", f"://{info}@"))
+    assert_hidden(["s3cret"], caught.value)
+    assert peer.requests == []
 
 
 def test_the_password_is_in_no_repr_and_survives_a_pickle() -> None:

@@ -331,11 +331,13 @@ def test_the_sign_in_to_a_proxy_is_never_shown(
         "http://amy:12#p@ss@a:b:c",
         "gopher://amy:p@ss@h",
         "amy:p@ss://p@ss@h:x",
+        "http://amy:12#%e4@h:1",
     ],
 )
 def test_an_address_that_cannot_be_used_is_shown_without_its_sign_in(given: str) -> None:
     with pytest.raises(errors.ConfigurationError) as caught:
         parse_proxy(given)
+    assert not isinstance(caught.value.__context__, UnicodeError)  # it holds what could not be read
     shown = f"{caught.value}{caught.value!r}{pickle.dumps(caught.value)!r}"
     assert not [secret for secret in ("amy", "ss:w", "p@", "12#") if secret in shown]
 

@@ -133,8 +133,16 @@ def basic_field(username: Any, password: Any) -> str:
 
 
 def auth_of_userinfo(split: SplitUrl) -> PlainBasicAuth:
-    """Basic for the user info in a URL (RFC 3986 section 3.2.1), for that URL's origin alone."""
+    """Basic for the user info in a URL (RFC 3986 section 3.2.1), for that URL's origin alone.
+
+    Raises `ConfigurationError` for what is not UTF-8: another password would be sent in its place.
+    """
     from urllib.parse import unquote
 
-    username, _, password = split.userinfo.partition(":")
-    return PlainBasicAuth(unquote(username), unquote(password), url=str(split.origin))
+    try:
+        username, _, password = (unquote(part, errors="strict") for part in split.userinfo.partition(":"))
+    except UnicodeDecodeError:
+        pass
+    else:
+        return PlainBasicAuth(username, password, url=str(split.origin))
+    raise ConfigurationError(f"The user name or password in a URL for {split.origin} is not percent-encoded UTF-8.")
