@@ -83,6 +83,8 @@ def _opened(content: bytes, given: str | bytes | None) -> tuple[Any, Any, list[A
 
     # Without a password some programs take none, and some an empty one (RFC 7292 appendix B.1).
     passwords = (given.encode() if isinstance(given, str) else given,) if given else (None, b"")
+    if b"\0" in (passwords[0] or b""):  # `cryptography` would stop with a panic, and print the password
+        raise _Useless("its password cannot hold a NUL character")
     for password in passwords:
         with suppress(Exception):  # of many kinds, for hostile files
             return load_key_and_certificates(content, password)

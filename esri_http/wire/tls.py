@@ -194,7 +194,9 @@ def _load_pem(context: ssl.SSLContext, path: str, certificate: ClientCertificate
         return _first_certificate(path)
     except (OSError, ValueError) as error:
         why = _why(error)
-        if "KEY_VALUES_MISMATCH" in why:
+        if type(error) is ValueError:
+            why = "the password of the private key is longer than OpenSSL takes"
+        elif "KEY_VALUES_MISMATCH" in why:
             why = "the key does not belong to the certificate"
         elif isinstance(error, ssl.SSLError) and not password and _looks_encrypted(certificate):
             why = _LOCKED

@@ -223,6 +223,7 @@ def broken(kind: str, folder: Path, ca: CertificateAuthority) -> tuple[Any, str]
         "no key": (amy.cert_file, f"{amy.cert_file} cannot be used: the private key is not in it"),
         "encrypted without password": ((amy.cert_file, encrypted), "no password was given"),
         "encrypted in one file": (str(both), "no password was given"),
+        "endless password": ((amy.cert_file, encrypted, "s3cret" * 500), "password of the private key is longer"),
         "wrong password": ((amy.cert_file, encrypted, "s3cret-wrong"), "password of the private key is wrong"),
         "garbage": (str(garbage), "garbage.pem"),
         "garbage key": ((amy.cert_file, str(garbage)), "garbage.pem"),
@@ -236,7 +237,7 @@ def broken(kind: str, folder: Path, ca: CertificateAuthority) -> tuple[Any, str]
     "kind",
     [
         *("missing certificate", "missing key", "key of another", "no key", "encrypted without password"),
-        *("encrypted in one file", "wrong password", "garbage", "garbage key", "a folder", "NUL"),
+        *("encrypted in one file", "wrong password", "endless password", "garbage", "garbage key", "a folder", "NUL"),
     ],
 )
 def test_a_certificate_that_cannot_be_used_is_an_error_that_says_why(

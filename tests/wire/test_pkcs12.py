@@ -155,6 +155,8 @@ def broken(kind: str, ca: CertificateAuthority) -> tuple[Any, str]:
         "damaged": ((good[:900] + bytes(64) + good[964:], SECRET), "damaged"),
         "no key": ((pfx(amy, key=False), SECRET), "no private key"),
         "key of another": ((pfx(amy, key_of=ca.client("bob@example.com")), SECRET), "does not belong"),
+        "NUL in the password": ((good, "p\0w"), "NUL"),
+        "a very long password": ((good, "p" * 5000), "password is wrong"),
         "expired": ((pfx(ca.expired("amy@example.com")), SECRET), "expired on 20"),
         "early": ((pfx(ca.early_client()), SECRET), "not valid before 20"),
     }
@@ -166,7 +168,7 @@ def broken(kind: str, ca: CertificateAuthority) -> tuple[Any, str]:
     [
         *("wrong password", "wrong password, 3DES", "password not given", "empty password", "garbage", "zeros"),
         *("a certificate alone", "one byte", "cut off", "cut off early", "damaged", "no key", "key of another"),
-        *("expired", "early"),
+        *("expired", "early", "NUL in the password", "a very long password"),
     ],
 )
 def test_a_pfx_that_cannot_be_used_is_an_error_that_says_why(
