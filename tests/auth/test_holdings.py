@@ -144,6 +144,22 @@ def test_a_copy_that_gets_another_password_shares_nothing_any_more(portal, sessi
         one.auth.token  # noqa: B018
 
 
+@pytest.mark.parametrize("used", [False, True])
+def test_a_refresh_token_that_one_copy_exchanges_is_followed_by_the_others(portal, open_session, by_oauth, copies, used):
+    portal.oauth.rotates_refresh_tokens = True
+    session = open_session(by_oauth(refresh_token=portal.oauth.issue_refresh_token("amy", "app1")))
+    if used:
+        read(session, portal)
+    twins = copies(session, 2)
+    for twin in [*twins, *twins]:
+        portal.revoke_all_tokens()
+        assert read(twin, portal) == "Feature Layer"
+    one, other = twins
+    assert one.auth.refresh_token == other.auth.refresh_token
+    other.auth.logout()
+    assert (one.auth.refresh_token is None, other.auth.refresh_token) == (False, None)
+
+
 def test_a_copy_that_signs_out_forgets_its_token_and_no_other_ones(portal, session, copies):
     one, other = copies(session, 2)
     one.auth.logout("error")

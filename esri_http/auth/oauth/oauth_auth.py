@@ -121,6 +121,15 @@ class OAuthAuth(SiteAuth):
         return DEFAULT_MINUTES if self.expiration is None or self.expiration == LONGEST else self.expiration
 
     @property
+    def _refresh_token(self) -> RefreshToken | None:
+        """As it stands: copies in one process share it, or one of them would go on with what another has exchanged."""
+        return self._keeper.means  # type: ignore[no-any-return]
+
+    @_refresh_token.setter
+    def _refresh_token(self, refresh_token: RefreshToken | None) -> None:
+        self._keeper.means = refresh_token
+
+    @property
     def refresh_token(self) -> str | None:
         """The refresh token (str) as it stands, to be stored; `None` while there is none."""
         return None if self._refresh_token is None else self._refresh_token.value

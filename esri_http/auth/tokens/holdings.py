@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...words.bounded import remember
 from ...words.forks import ProcessLock, watch_forks
@@ -25,13 +25,15 @@ _MOST_HOLDINGS = 1000
 class Holding:
     """The token of one sign-in, the fetch that is under way, and the refusal that it met. Safe for threads under `lock`.
 
+    `means`: what the next token is got with where that changes with each, such as a refresh token; `None` for none.
     Those who get other credentials, or sign out, go on with a holding of their own.
     """
 
-    def __init__(self, generation: int = 0, refusal: EsriHttpError | None = None) -> None:
+    def __init__(self, generation: int = 0, refusal: EsriHttpError | None = None, means: Any = None) -> None:
         self.token: Token | None = None
         self.generation = generation
         self.refusal = refusal
+        self.means = means
         self.flights = Flights()
         #: When the last token was got, in epoch seconds, be it dropped since; what arrives with an older one is no news.
         self.since = 0.0

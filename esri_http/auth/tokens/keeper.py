@@ -109,7 +109,8 @@ class TokenKeeper:
     reaches everyone who waits and is forgotten.
 
     In the process that a pickle comes to, its copies hold one token together, however many they are: the newest that any of
-    them brought or got. A copy that is told to `forget` or to `begin_anew` goes on by itself.
+    them brought or got; likewise what the next one is got with. A copy that is told to `forget` or to `begin_anew` goes on by
+    itself.
     """
 
     def __init__(self, fetch: Callable[[Wire], Fetched], clock: Clock = SYSTEM_CLOCK) -> None:
@@ -130,6 +131,15 @@ class TokenKeeper:
     @refusal.setter
     def refusal(self, error: EsriHttpError) -> None:
         self._holding.refusal = error
+
+    @property
+    def means(self) -> Any:
+        """What the next token is got with, as whoever fetches has left it here; `None` for nothing that would change."""
+        return self._holding.means
+
+    @means.setter
+    def means(self, means: Any) -> None:
+        self._holding.means = means
 
     def current(self, wire: Wire) -> Token:
         """A token that should work; fetched through `wire` where there is none, or the one there is dead.
@@ -160,11 +170,11 @@ class TokenKeeper:
     def forget(self) -> None:
         """Drop the token; the next request fetches one, unless there was a `refusal`."""
         holding = self._holding
-        self._holding = Holding(holding.generation, holding.refusal)
+        self._holding = Holding(holding.generation, holding.refusal, holding.means)
 
     def begin_anew(self) -> None:
         """Drop the token and the `refusal`: what tokens are fetched with is not the same any more."""
-        self._holding = Holding(self._holding.generation)
+        self._holding = Holding(self._holding.generation, means=self._holding.means)
 
     def _new(self, wire: Wire, stale: Token | None, wait: bool = True) -> Token:
         """Another token than `stale`; with `wait` false, `stale` itself while another thread is getting one."""
@@ -203,7 +213,7 @@ class TokenKeeper:
             fetched = fetched.replace(lifetime_seconds=clock.time() + fetched.lifetime_seconds)
         return {
             "fetch": self._fetch, "clock": clock, "name": holding.name(), "refusal": holding.refusal,
-            "fetched": fetched, "since": None if token is None else token.since,
+            "fetched": fetched, "since": None if token is None else token.since, "means": holding.means,
         }  # fmt: skip
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -212,7 +222,10 @@ class TokenKeeper:
         if state["refusal"] is not None:
             holding.refusal = state["refusal"]
         fetched = state["fetched"]
-        if fetched is not None and state["since"] > holding.since:
+        brings_news = fetched is not None and state["since"] > holding.since
+        if brings_news or (holding.since == 0.0 and holding.means is None):
+            holding.means = state["means"]
+        if brings_news:
             dies_at = fetched.lifetime_seconds
             left = None if dies_at is None else max(dies_at - self._clock.time(), 0.0)
             self._put(holding, fetched.replace(lifetime_seconds=left), state["since"])
