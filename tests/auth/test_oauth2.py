@@ -331,6 +331,13 @@ class TestOnToken:
         assert (told[0].refresh_token == given) is not rotates
         assert told[0].refresh_token == session.auth.refresh_token
 
+    def test_its_repr_is_one_line_whatever_the_portal_calls_the_user(self, portal, sign_on):
+        told = []
+        rename = changed_answer(lambda answer: answer.update(username="amy\r\n\x1b[2J\ud800"))
+        portal.faults.add("/oauth2/token", rename)
+        sign_on(username="amy", password="amys-secret", on_token=told.append).auth.token  # noqa: B018
+        assert repr(told[0]).isprintable()
+
     def test_what_was_stored_signs_in_again(self, portal, sign_on):
         stored = []
         whoami(sign_on(username="amy", password="amys-secret", on_token=stored.append))

@@ -47,7 +47,7 @@ class Grant(NamedTuple):
         return Fetched(self.access_token, expires_at, self.expires_in, self.ssl or None)
 
     def __repr__(self) -> str:
-        return f"<Grant for {self.username}, {self.expires_in} s>"
+        return f"<Grant for {self.username!r}, {self.expires_in} s>"
 
 
 class OAuthApp:
