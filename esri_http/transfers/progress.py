@@ -57,8 +57,8 @@ class Progress:
         self._next = self._clock.monotonic() + _SECONDS_BETWEEN
 
 
-class Stopped(Exception):
-    """The caller's progress function raised `reason`. Nothing on the way takes this one for a failure of the connection."""
+class Stopped(BaseException):
+    """The caller's progress function raised `reason`. Nothing on the way takes this one for a failure, of the file or else."""
 
     def __init__(self, reason: Exception) -> None:
         super().__init__(reason)
