@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from ..messages.body import Body
     from ..messages.response import Response
+    from ..words.origins import Origin
     from .lanes import Lane
     from .routes import Route
     from .transport import SendOptions, Transport
@@ -36,6 +37,12 @@ if TYPE_CHECKING:
         @property
         def is_settled(self) -> bool:
             """Whether the proxy has said yes or no to the credentials."""
+
+        def is_settled_for(self, origin: Origin) -> bool:
+            """The same for requests to `origin`; a proxy may want no sign-in for some servers."""
+
+        def passed(self, origin: Origin) -> None:
+            """Take note that the proxy let a request to `origin` pass."""
 
         def is_ready(self, memory: dict[str, Any] | None, once: bool) -> bool:
             """Whether a body may go along with the next request; `once`: it can be read only once."""
@@ -66,19 +73,27 @@ def send_signed(transport: Transport, request: Request, route: Route, options: S
     """Send `request` through the proxy of `route`, and again for as long as its challenges can be answered (not long)."""
     turn = _Turn(route.signer, options)
     try:
-        if not turn.signer.is_settled:
+        if not turn.signer.is_settled_for(request.origin):
             turn.take()
-        if not route.prefix:
-            return _through_tunnel(transport, request, route, options, lane, turn)
-        if lane is None and turn.signer.binds_connection:
-            return _on_lane(transport, request, route, options, turn)
-        return _forwarded(transport, request, route, options, lane, turn)
+        response = _send_in_turn(transport, request, route, options, lane, turn)
+        turn.signer.passed(request.origin)
+        return response
     except ProxyError as error:
         from .failures import located
 
         raise located(error, request) from error.__cause__
     finally:
         turn.end()
+
+
+def _send_in_turn(
+    transport: Transport, request: Request, route: Route, options: SendOptions, lane: Lane | None, turn: _Turn
+) -> Response:
+    if not route.prefix:
+        return _through_tunnel(transport, request, route, options, lane, turn)
+    if lane is None and turn.signer.binds_connection:
+        return _on_lane(transport, request, route, options, turn)
+    return _forwarded(transport, request, route, options, lane, turn)
 
 
 class _Turn:

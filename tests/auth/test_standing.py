@@ -263,7 +263,7 @@ def test_each_wrong_password_for_a_proxy_is_shown_once_by_many_threads(proxy_pee
             assert len(shown) == number
 
 
-@pytest.mark.parametrize("scheme", ["basic", "digest"])
+@pytest.mark.parametrize("scheme", ["basic", "digest", "basic in the address"])
 def test_that_a_proxy_let_a_request_pass_unasked_does_not_vouch_for_a_password(
     proxy_peer: Any, handler_peer: Any, scheme: str
 ) -> None:
@@ -280,10 +280,11 @@ def test_that_a_proxy_let_a_request_pass_unasked_does_not_vouch_for_a_password(
 
     def refused(_: int) -> None:
         with pytest.raises(ProxyError, match="refuses that of"):
-            session.get(peer.url + "/closed")
+            session.get(peer.url_for("/closed", host="localhost"))
 
     peer, proxy = handler_peer(lambda request: Reply(200)), proxy_peer(intercept=intercept)
-    with EsriSession(proxies={"all": proxy.url}, proxy_auth=("amy", "wr0ng"), retries=0) as session:
+    address = proxy.url.replace("://", "://amy:wr0ng@") if "address" in scheme else proxy.url
+    with EsriSession(proxies={"all": address}, proxy_auth=("amy", "wr0ng"), retries=0) as session:
         assert session.get(peer.url + "/open").ok
         on_threads(THREADS, refused)
     assert len(shown) == 1

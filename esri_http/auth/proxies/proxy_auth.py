@@ -19,12 +19,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ...messages.body import Body
+    from ...words.origins import Origin
     from ..web_tier.digest_challenges import DigestSpace
 
     Credentials = Callable[[], tuple[str, str]]
 
 BASIC, DIGEST = "basic", "digest"
 _MOST_UNDER_WAY = 200
+# A proxy that has let so many servers' requests pass will not ask for a sign-in at the next.
+_MANY_ORIGINS = 16
 _AS_TEXT = "proxy_auth= takes (user name, password) as text, or a handler."
 _WAYS = "in its address, http://user:password@host:port, or by proxy_auth="
 
@@ -133,6 +136,13 @@ class Signer:
         now, refusal = self.now(), self._refusal
         return self._is_open or self._good == now or (refusal is not None and refusal[0] == now)
 
+    def is_settled_for(self, origin: Origin) -> bool:
+        """See `ProxySigner`."""
+        return self.is_settled
+
+    def passed(self, origin: Origin) -> None:
+        """See `ProxySigner`."""
+
     def signed(self, field: str, credentials: Any) -> str:
         """`field`, once it is noted by which credentials it was made."""
         remember(self._sent, field, credentials, _MOST_UNDER_WAY)
@@ -187,6 +197,8 @@ class PasswordSigner(Signer):
         self._schemes = schemes
         self._origin = origin_of(url)
         self._basic = preemptive
+        self._was_asked = not preemptive
+        self._passed_unasked: frozenset[Origin] = frozenset()
         self._space: DigestSpace | None = None
         self._proved: DigestSpace | None = None
 
@@ -197,6 +209,16 @@ class PasswordSigner(Signer):
     def now(self) -> Any:
         """See `Signer`."""
         return self._credentials()
+
+    def is_settled_for(self, origin: Origin) -> bool:
+        """See `ProxySigner`. What is sent unasked may not have been looked at, where the proxy wants no sign-in."""
+        known = self._passed_unasked
+        return self.is_settled and (self._was_asked or origin in known or len(known) >= _MANY_ORIGINS)
+
+    def passed(self, origin: Origin) -> None:
+        """See `ProxySigner`."""
+        if not self._was_asked and origin not in self._passed_unasked and len(self._passed_unasked) < _MANY_ORIGINS:
+            self._passed_unasked |= {origin}
 
     def credentials_of(self, sent: str | None) -> Any:
         """See `Signer`. Basic's field is the same for all requests, so it stays."""
@@ -214,6 +236,8 @@ class PasswordSigner(Signer):
     def challenged(self, fields: list[str], sent: str | None, memory: Any) -> None:
         """See `ProxySigner`."""
         self._is_open = False
+        if not self._was_asked:
+            self._was_asked, self._good = True, None  # that they passed unasked was no proof
         challenges = parse_challenges(fields)
         offered = {one.scheme for one in challenges}
         credentials = self.credentials_of(sent) or self._credentials()
