@@ -26,10 +26,11 @@ def as_response(answer: Any, request: Request, source: Any) -> Response:
     """
     if isinstance(answer, Response):
         return answer
-    if not hasattr(answer, "status_code"):
+    status = getattr(answer, "status_code", None)
+    if not isinstance(status, int):
         raise ConfigurationError(f"{_name(source)} did not answer with a response, but with {type(answer).__name__}.")
     stream = ForeignStream(answer, request, source)
-    return Response(request, answer.status_code, getattr(answer, "reason", None) or "", _headers(answer), stream)
+    return Response(request, status, getattr(answer, "reason", None) or "", _headers(answer), stream)
 
 
 def _headers(answer: Any) -> Any:
@@ -82,9 +83,13 @@ class ForeignStream:
 
     def _content(self, whole: bool) -> Iterator[bytes]:
         """The content, in one piece where it is wanted `whole` or can be had no other way."""
-        if (whole and hasattr(self._answer, "content")) or not hasattr(self._answer, "iter_content"):
-            return iter([self._answer.content])
-        return iter(self._answer.iter_content(_PIECE_BYTES))
+        if hasattr(self._answer, "iter_content") and not (whole and hasattr(self._answer, "content")):
+            return iter(self._answer.iter_content(_PIECE_BYTES))
+        content = getattr(self._answer, "content", None)
+        if content is not None and not isinstance(content, (bytes, bytearray)):
+            kind = type(content).__name__
+            raise ConfigurationError(f"{_name(self._source)} answered with content that is not bytes, but {kind}.")
+        return iter([bytes(content or b"")])
 
     def lift_deadline(self) -> None:
         """See `BodyStream.lift_deadline`; a foreign answer has none."""
