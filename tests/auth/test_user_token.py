@@ -207,6 +207,14 @@ class TestRefused:
         open_session(handler).get(peer.url_for("/x"))
         assert handler.token == TOKEN
 
+    def test_one_that_was_refused_is_good_once_what_was_wrong_with_it_is_mended(self, portal, open_session, fake_clock):
+        token = portal.issue_token("amy", referer="https://tool.example/")
+        session = open_session(EsriUserTokenAuth(token, renew=lambda: token, clock=fake_clock))
+        with pytest.raises(ArcGISLoginError, match="renewed token is the refused one"):
+            session.get(portal.portal_url + SELF)
+        session.auth.referer = "https://tool.example/"
+        assert session.get(portal.portal_url + SELF).json()["username"] == "amy"
+
     def test_renew_that_gives_the_refused_token_again_is_an_error(self, peer, open_session):
         handler = EsriUserTokenAuth("dead-token", renew=lambda: "dead-token")
         session = open_session(handler)

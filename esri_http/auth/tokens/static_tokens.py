@@ -51,7 +51,10 @@ class GivenToken:
                 " cannot be renewed from here."
             )
         self._refused = refused.value
-        self._last = self._keeper.renewed(wire, refused)
+        try:
+            self._last = self._keeper.renewed(wire, refused)
+        finally:
+            self._refused = None  # the next request may find it good: once the server has come up, or with another Referer
         return self._last
 
     def _fetch(self, wire: Wire) -> Fetched:
