@@ -235,9 +235,7 @@ class PasswordSigner(Signer):
 
     def challenged(self, fields: list[str], sent: str | None, memory: Any) -> None:
         """See `ProxySigner`."""
-        self._is_open = False
-        if not self._was_asked:
-            self._was_asked, self._good = True, None  # that they passed unasked was no proof
+        self._is_open, self._was_asked = False, True
         challenges = parse_challenges(fields)
         offered = {one.scheme for one in challenges}
         credentials = self.credentials_of(sent) or self._credentials()
