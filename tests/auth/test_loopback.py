@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import socket
 import struct
+import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, Union
 
 import pytest
@@ -21,6 +23,7 @@ from esri_http.words.clock import Deadline
 from esri_http.words.errors import ConfigurationError, DeadlineExceededError, InteractionRequiredError
 from tests.support.clock import FakeClock
 
+ROOT = Path(__file__).parents[2]
 STATE = "our-state_0123456789"
 CODE = "a-code-of-the-portal"
 RIGHT = f"/?code={CODE}&state={STATE}"
@@ -460,3 +463,38 @@ def test_nothing_of_it_is_logged_or_printed(
         listener.close()
     assert caplog.text == ""
     assert capfd.readouterr() == ("", "")
+
+
+_WITHOUT_DESCRIPTORS = """
+import os, resource, socket, threading, time
+from esri_http.auth.oauth.loopback import LoopbackListener
+from esri_http.words.clock import Deadline
+listener, browser, held = LoopbackListener({state!r}), socket.socket(), []
+limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, limits[1]))
+try:
+    while True:
+        held.append(os.dup(0))
+except OSError:
+    pass
+browser.connect(("127.0.0.1", listener.port))
+browser.sendall(b"GET {right} HTTP/1.1\\r\\nHost: 127.0.0.1:%d\\r\\n\\r\\n" % listener.port)
+before = time.process_time()
+threading.Event().wait(0.5)
+busy = time.process_time() - before
+for number in held:
+    os.close(number)
+print(listener.wait(Deadline(20), Deadline(20)), busy)
+browser.close()
+listener.close()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no such limit")
+def test_it_waits_quietly_until_there_are_file_descriptors_again() -> None:
+    program = _WITHOUT_DESCRIPTORS.format(state=STATE, right=RIGHT)
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=50)
+    assert done.returncode == 0, done.stderr
+    code, busy = done.stdout.split()
+    assert code == CODE
+    assert float(busy) < 0.15

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import selectors
 import socket
+import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 ADDRESS = "127.0.0.1"
 # When there are more, the oldest has to go. Browsers open some in advance, which say nothing for a while.
 _MOST_CONNECTIONS = 32
+_PAUSE_SECONDS = 0.05
 # What one connection may send. Cookies go to every port of a host, so those of other programs on 127.0.0.1 come along.
 _MOST_BYTES = 64 * 1024
 _HEAD = (
@@ -132,8 +134,10 @@ class LoopbackServer:
     def _accept(self) -> None:
         try:
             sock, _ = self._listening.accept()
-        except OSError:
-            self._drop_oldest()  # it went away again, or there are no more file descriptors
+        except OSError:  # it went away again, or there are no more file descriptors
+            if not self._connections:
+                time.sleep(_PAUSE_SECONDS)  # it waits on, and would be reported again at once, over and over
+            self._drop_oldest()
             return
         if len(self._connections) >= _MOST_CONNECTIONS:
             self._drop_oldest()
