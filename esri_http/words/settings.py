@@ -145,7 +145,7 @@ def read_retries(retries: Any, backoff_factor: Any = None, statuses: Any = None,
     only; a `urllib3.util.Retry` is taken as it is. `backoff_factor` in seconds: the first wait is none, then 2f, 4f ...,
     at most 120 s. `statuses` and `methods`: what is sent again; `None` for the documented defaults.
     """
-    custom = retries if hasattr(retries, "increment") else None
+    custom = retries if hasattr(retries, "increment") and not isinstance(retries, type) else None
     count = DEFAULT_RETRIES if retries is None or custom is not None else 0 if retries is False else retries
     if isinstance(count, bool) or not isinstance(count, int) or count < 0:
         raise ConfigurationError("retries= takes a number from 0 up, or None for the default.")

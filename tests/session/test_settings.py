@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import urllib3
 
 from esri_http import EsriBasicAuth, EsriSession
 from esri_http.words import errors
@@ -133,7 +134,7 @@ NAN, INFINITE = float("nan"), float("inf")
             for value in (0, -1, "5", True, NAN, INFINITE, 1e300, (1, 2, 3), (0, 1), (1, -1), (), (1, "2"), {})
         ],
         *[{"deadline": value} for value in (0, -1, "5", True, NAN, INFINITE)],
-        *[{"retries": value} for value in (-1, 1.5, "3", True)],
+        *[{"retries": value} for value in (-1, 1.5, "3", True, urllib3.Retry)],
         *[{"backoff_factor": value} for value in (-0.1, "1", True, NAN)],
         *[{"status_to_retry": value} for value in (503, "503", "abc", ("x",), [None], [INFINITE])],
         *[{"method_whitelist": value} for value in (1, "GET", (1,), [None])],
