@@ -636,3 +636,16 @@ def test_a_portal_handler_that_is_signed_out_gives_no_token_any_more(portal, ope
     assert exchanges(portal) == 0
     given.login()
     assert session.get(portal.layer_url + "?f=json").json()["type"] == "Feature Layer"
+
+
+@pytest.mark.parametrize("token", [b"a-token", 5, "", "two words", ["a-token"]])
+def test_what_a_foreign_portal_handler_has_in_place_of_a_token_is_not_posted(portal, open_session, fake_clock, token):
+    class Foreign:
+        pass
+
+    foreign = Foreign()
+    foreign.token = token
+    session = open_session(EsriGenTokenAuth(portal.server_url, portal_auth=foreign, clock=fake_clock))
+    with pytest.raises(SignInError, match="portal_auth= is a Foreign, whose token cannot be one"):
+        session.get(portal.layer_url + "?f=json")
+    assert exchanges(portal) == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ...words.clock import Clock
-from ...words.errors import SignInError
+from ...words.errors import SignInError, TokenRequestError
 from .keeper import Fetched, Token, check_token
 from .token_auth import TokenAuth
 
@@ -58,4 +58,8 @@ class PortalTokens:
         token = getattr(self._handler, "token", None)
         if token is None:
             raise SignInError(f"portal_auth= is a {type(self._handler).__name__}, which has no token; give a token handler.")
-        return Token(Fetched(check_token(str(token))), self._clock)
+        try:
+            value = check_token(token)
+        except TokenRequestError:
+            raise SignInError(f"portal_auth= is a {type(self._handler).__name__}, whose token cannot be one.") from None
+        return Token(Fetched(value), self._clock)
