@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.util.request import SKIP_HEADER
 
 from ..words.clock import Deadline
 from ..words.errors import ConnectError, ProxyError
+from ..words.headers import lookup
 from .answers import CarefulResponse, TunnelAnswer
 from .compat import let_go, tunnel_options
 
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from .proxy_sign_in import ProxySigner
 
 _SEND_BYTES = 256 * 1024
+# What urllib3 says of itself where the caller wants nothing said.
+_FILLED_IN = ("User-Agent", "Accept-Encoding")
 
 
 class ConnectionPinLost(Exception):
@@ -167,6 +171,9 @@ class Watched:
         self._has_body = has_body
         if headers.late is not None:
             headers.update(headers.late(None if self.tie is None else self.tie.peer_certificate))
+        for name in _FILLED_IN:
+            if lookup(headers, name) is None:
+                headers[name] = SKIP_HEADER
         self._secret_query = headers.secret_query
         self._deadline = headers.deadline
         self._read_timeout = headers.read_timeout
