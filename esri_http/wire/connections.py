@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from .proxy_sign_in import ProxySigner
 
 _SEND_BYTES = 256 * 1024
-# What urllib3 says of itself where the caller wants nothing said.
-_FILLED_IN = ("User-Agent", "Accept-Encoding")
 
 
 class ConnectionPinLost(Exception):
@@ -171,9 +169,8 @@ class Watched:
         self._has_body = has_body
         if headers.late is not None:
             headers.update(headers.late(None if self.tie is None else self.tie.peer_certificate))
-        for name in _FILLED_IN:
-            if lookup(headers, name) is None:
-                headers[name] = SKIP_HEADER
+        if lookup(headers, "User-Agent") is None:
+            headers["User-Agent"] = SKIP_HEADER  # else urllib3 names itself
         self._secret_query = headers.secret_query
         self._deadline = headers.deadline
         self._read_timeout = headers.read_timeout
