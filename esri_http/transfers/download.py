@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 # How often it is asked again when no attempt gets beyond the one before.
 _MOST_IDLE_ATTEMPTS = 5
 _LONGEST_WAIT = 8.0
+# What makes it worth while to go on at once; a server that gives a byte at a time is not asked a thousand times a second.
+_WORTH_NO_WAIT_BYTES = 64 * 1024
 # What asking again does not mend.
 _FINAL = (CertificateError, DeadlineExceededError, ProtocolError, ProxyError)
 _OUR_HEADERS = frozenset({"range", "if-range", "accept-encoding"})
@@ -205,10 +207,9 @@ class Download:
         part = self._part
         if part is None or not self._answered or isinstance(error, _FINAL):
             raise error
-        if part.size > self._furthest:
-            self._furthest, self._idle = part.size, 0
-        self._idle += 1
-        wait = 0.0 if self._idle == 1 else min(2.0 ** (self._idle - 2), _LONGEST_WAIT)
+        progress, self._furthest = part.size - self._furthest, max(part.size, self._furthest)
+        self._idle = 1 if progress > 0 else self._idle + 1
+        wait = 0.0 if progress >= _WORTH_NO_WAIT_BYTES else min(2.0 ** (self._idle - 2), _LONGEST_WAIT)
         if self._idle > _MOST_IDLE_ATTEMPTS or not self._deadline.allows(wait):
             raise error
         self._clock.sleep(wait)

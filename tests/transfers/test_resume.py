@@ -70,8 +70,16 @@ class TestWithinOneCall:
         _, peer = shelf_peer(CONTENT, 1000, 1000, *[0] * 20)
         broken(client, peer.url, tmp_path / "f")
         assert asked(peer) == [None, "bytes=1000-", *["bytes=2000-"] * 5]
-        assert fake_clock.sleeps == [0, 0, 1, 2, 4, 8]
+        assert fake_clock.sleeps == [0.5, 0.5, 1, 2, 4, 8]
         assert part_of(tmp_path / "f").read_bytes() == CONTENT[:2000]
+
+    def test_it_goes_on_at_once_where_much_has_come_and_waits_where_the_server_gives_a_byte_at_a_time(
+        self, shelf_peer: Any, client: EsriSession, tmp_path: Path, fake_clock: Any
+    ) -> None:
+        _, peer = shelf_peer(CONTENT, 100_000, *[1] * 20, 80_000)
+        client.download(peer.url, tmp_path / "f")
+        assert (tmp_path / "f").read_bytes() == CONTENT
+        assert fake_clock.sleeps == [0, *[0.5] * 20, 0]
 
     def test_a_server_that_is_gone_for_a_moment_is_waited_for(
         self, shelf_peer: Any, client: EsriSession, tmp_path: Path
