@@ -35,9 +35,9 @@ class WireOpener:
         handler = self._handler()
         if session is None or handler is None:
             raise ConfigurationError("The session that this handler belonged to is gone; give the handler to another one.")
+        engine = session._started()
         from .pipeline.exchange import ExchangeWire
 
-        engine = session._started()
         call = engine.call(engine.main, engine.options(session.timeout, session.deadline), _NOWHERE, session)
         auth = session._auth or handler
         wire, parts = ExchangeWire(call, auth, None), _parts(auth)

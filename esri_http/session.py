@@ -202,10 +202,14 @@ class EsriSession(TransferVerbs, Travels):
 
     def _started(self, secure: bool = True) -> Engine:
         """The engine, made at the first request after the session was made, changed or forked."""
-        if secure and f"{__package__}.pipeline.engine" not in sys.modules:
-            from .wire.tls import build_ahead
+        if f"{__package__}.pipeline.engine" not in sys.modules:
+            # For the reason that `wire` gives; a thread that imports a module of it does not wait until `wire` itself is loaded.
+            import http.client  # noqa: F401
 
-            build_ahead(with_environment(self._network, self._verify_given).tls)  # while urllib3 is imported
+            if secure:
+                from .wire.tls import build_ahead
+
+                build_ahead(with_environment(self._network, self._verify_given).tls)  # while urllib3 is imported
         from .pipeline.engine import Engine
 
         with self._lock:

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import urllib3
 
 from esri_http import EsriSession, EsriUserTokenAuth
 from esri_http.words.errors import EsriHttpError
@@ -288,7 +287,6 @@ assert not failures, failures
 """
 
 
-@pytest.mark.skipif(urllib3.__version__.startswith("1."), reason="urllib3 1.26 locks all imports while it is imported")
 def test_the_first_request_of_a_process_may_be_made_by_threads_that_begin_differently(handler_peer: Any) -> None:
     peer = handler_peer(lambda request: json_reply({"token": "a-token"}))
     program = [sys.executable, "-c", _FIRST_REQUESTS.format(url=peer.url)]
