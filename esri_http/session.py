@@ -203,7 +203,7 @@ class EsriSession(TransferVerbs, Travels):
     def _started(self, secure: bool = True) -> Engine:
         """The engine, made at the first request after the session was made, changed or forked."""
         if f"{__package__}.pipeline.engine" not in sys.modules:
-            # For the reason that `wire` gives; a thread that imports a module of it does not wait until `wire` itself is loaded.
+            # See `wire`: a thread that imports a module of it does not wait until `wire` itself is loaded.
             import http.client  # noqa: F401
 
             if secure:
