@@ -11,7 +11,6 @@ from ..survey.addresses import read_address
 from ..survey.findings import LARGEST_ANSWER, PORTAL, PORTAL_PATH, SERVER, WEB_TIER, text_in
 from ..words.errors import ArcGISLoginError, ConfigurationError, SignInError
 from ..words.redaction import plain
-from .certificate import unlock_certificate
 from .dead_ends import dead_end
 from .look import Look
 from .ways import ANONYMOUS, ANYBODY, USER, Way, certificate_way, portal_way, server_way, told_way, web_tier_handler
@@ -83,7 +82,7 @@ class _SignIn:
 
     def run(self) -> SignedIn:
         """Look, sign in, and have it proved."""
-        if self._given.session is None:
+        if self._given.session is None and self._given.cert_file is not None:
             self._unlock_certificate()
         start, is_server = self._start()
         look = Look(self._session, self._enter, self._note, is_lent=self._given.session is not None)
@@ -99,6 +98,8 @@ class _SignIn:
         return SignedIn(site, self._session, way, tuple(self._notes), self._given)
 
     def _unlock_certificate(self) -> None:
+        from .certificate import unlock_certificate
+
         password = unlock_certificate(self._session, self._given.prompt)
         if password is not None:
             self._note("credentials", "the password of the certificate was asked for")
