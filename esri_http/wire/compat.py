@@ -33,7 +33,10 @@ def let_go(error: BaseException) -> None:
     if sys.version_info < (3, 11):
         import traceback
 
-        traceback.clear_frames(error.__traceback__)
+        seen: BaseException | None = error
+        while seen is not None:
+            traceback.clear_frames(seen.__traceback__)
+            seen = seen.__cause__
 
 
 def for_host(context: SSLContext, host: str) -> SSLContext:
