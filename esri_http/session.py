@@ -13,6 +13,7 @@ from .preparation import prepare
 from .session_settings import default_auth
 from .transfers.verbs import TransferVerbs
 from .travel import Travels
+from .words.bounded import remember
 from .words.errors import ConfigurationError
 from .words.forks import watch_forks
 from .words.headers import lookup, merge
@@ -193,9 +194,8 @@ class EsriSession(TransferVerbs, Travels):
         if handler is _UNSET:
             from .auth.netrc import netrc_auth
 
-            if len(known) >= _MOST_ORIGINS:
-                known.clear()
-            handler = known[origin] = netrc_auth(origin)
+            handler = netrc_auth(origin)
+            remember(known, origin, handler, _MOST_ORIGINS)
         return None if handler is None or lookup(fields, "Authorization") is not None else handler
 
     # -- the way to the wire -----------------------------------------------------------------------------------------
